@@ -1,0 +1,14 @@
+//! Kafka's record batch, format v2 (magic 2): the form of a batch at rest and on the wire.
+//!
+//! Source of the layout: KIP-98 and the class `DefaultRecordBatch` of Apache Kafka.
+//!
+//! ```text
+//!   0  base offset i64       8  length i32        12 leader epoch i32   16 magic i8      17 crc32c u32
+//!   21 attributes i16        23 last delta i32    27 base time i64      35 max time i64
+//!   43 producer id i64       51 producer epoch i16  53 base sequence i32  57 records i32   61 records ...
+//!   the CRC covers byte 21 to the end; the first 21 bytes may be rewritten without touching it
+//! ```
+
+mod header;
+
+pub use header::{BatchHeader, Compression, EncodedBatch, HEADER_BYTES, HeaderError, Stamp, crc_is_valid};

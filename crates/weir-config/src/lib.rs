@@ -1,0 +1,1 @@
+//! The configuration model: TOML with positions, option tables, every error at once

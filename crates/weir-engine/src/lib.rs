@@ -1,0 +1,1 @@
+//! The engine: component traits, lanes, channels, acknowledgement, ledger, metrics, shutdown

@@ -1,0 +1,1 @@
+//! Test equipment: conformance suites, an account of stamped events, the sample data folder
