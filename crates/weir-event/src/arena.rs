@@ -69,8 +69,14 @@ impl Arena {
     }
 
     /// Ends writing; the memory goes back to the pool when the last clone or slice of the result is dropped.
+    ///
+    /// An arena that is mostly empty is copied to a buffer of its size and goes back at once: a quiet source must not
+    /// make a channel keep large arenas for a few bytes each.
     #[must_use]
     pub fn freeze(self) -> Bytes {
+        if self.home.is_some() && self.bytes.len() < self.bytes.capacity() / 4 {
+            return Bytes::copy_from_slice(&self.bytes);
+        }
         Bytes::from_owner(self)
     }
 }

@@ -67,7 +67,7 @@ fn constant_headers_apply_to_every_event() {
 fn arenas_return_to_their_pool() {
     let pool = ArenaPool::new(1024, 2);
     let mut arena = pool.take();
-    arena.buffer().extend_from_slice(b"abc");
+    arena.buffer().resize(600, b'x');
     let address = arena.as_slice().as_ptr();
     let bytes = arena.freeze();
     let slice = bytes.slice(1..2);
@@ -76,6 +76,9 @@ fn arenas_return_to_their_pool() {
     drop(slice);
     let again = [pool.take(), pool.take()];
     assert!(again.iter().any(|arena| arena.as_slice().as_ptr() == address));
+    let mut quiet = pool.take();
+    quiet.buffer().push(b'x');
+    assert_eq!(quiet.freeze().len(), 1, "a copy; the arena is free already");
     let mut fat = pool.take();
     fat.buffer().resize(10_000, 0);
     drop(fat);

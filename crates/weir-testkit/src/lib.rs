@@ -1,1 +1,10 @@
-//! Test equipment: conformance suites, an account of stamped events, the sample data folder
+//! Test equipment: conformance suites that any component is run through, agents from a few lines of TOML, the folder of
+//! sample data. Never part of a release: a dev-dependency only.
+
+pub mod agent;
+pub mod conformance;
+pub mod sample_data;
+pub mod wait;
+
+pub use agent::TestAgent;
+pub use wait::eventually;

@@ -8,7 +8,25 @@
 //!   43 producer id i64       51 producer epoch i16  53 base sequence i32  57 records i32   61 records ...
 //!   the CRC covers byte 21 to the end; the first 21 bytes may be rewritten without touching it
 //! ```
+//!
+//! [`Encoder`] and [`Decoder`] go between it and [`weir_event::EventBatch`]; [`EncodedBatch`] is a batch before its
+//! place is known. Neither allocates per event.
 
+mod codecs;
+mod columns;
+mod crc;
+mod decode;
+mod encode;
 mod header;
+mod parts;
+mod rows;
+mod varint;
+mod writer;
 
+pub use codecs::{DecompressError, InvalidLevel};
+pub use decode::{DecodeError, Decoded, Decoder, DecoderOptions, RecordFault};
+pub use encode::{EncodeError, Encoder, EncoderOptions, HeaderSelection};
 pub use header::{BatchHeader, Compression, EncodedBatch, HEADER_BYTES, HeaderError, Stamp, crc_is_valid};
+
+#[cfg(test)]
+mod tests;

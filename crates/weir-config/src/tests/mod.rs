@@ -1,0 +1,7 @@
+//! Tests across the crate.
+
+mod describe;
+mod errors;
+mod fixtures;
+mod model;
+mod robust;

@@ -1,0 +1,83 @@
+//! Every component of the registry through its suite. A type without a line in a table below fails
+//! `every_type_is_in_a_table`.
+
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+
+use weir_connectors::registry;
+use weir_testkit::conformance;
+
+/// Channels: type, options, options of a channel that is full after a few MiB.
+const CHANNELS: &[(&str, &str, &str)] = &[
+    ("memory", "type = 'memory'", "type = 'memory'\ncapacity_bytes = '1 MiB'"),
+    (
+        "file",
+        "type = 'file'\nsegment_bytes = '1 MiB'\ncapacity_bytes = '64 MiB'",
+        "type = 'file'\nsegment_bytes = '1 MiB'\ncapacity_bytes = '64 MiB'",
+    ),
+];
+
+/// Sinks: type, options.
+const SINKS: &[(&str, &str)] = &[
+    ("null", "type = 'null'"),
+    ("logger", "type = 'logger'"),
+    ("files", "type = 'files'\npath = '{folder}/%Y'\nroll_events = 7_000"),
+];
+
+/// Sources that need nobody to feed them: type, options.
+const SOURCES: &[(&str, &str)] = &[("generate", "type = 'generate'\nrate = '50k/s'")];
+
+#[test]
+fn every_type_is_in_a_table() {
+    let registry = registry();
+    let known = |names: Vec<&'static str>, tables: Vec<&str>| {
+        for name in names {
+            assert!(tables.contains(&name), "type {name} has no line in tests/conformance");
+        }
+    };
+    known(registry.channels.iter().map(|c| c.spec.name).collect(), CHANNELS.iter().map(|line| line.0).collect());
+    known(registry.sinks.iter().map(|s| s.spec.name).collect(), SINKS.iter().map(|line| line.0).collect());
+    let sources = SOURCES.iter().map(|line| line.0).chain(["syslog"]).collect();
+    known(registry.sources.iter().map(|s| s.spec.name).collect(), sources);
+    let faults = registry.catalogue().faults();
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
+#[test]
+fn channels_conform() {
+    for (name, options, small) in CHANNELS {
+        let folder = tempfile::tempdir().expect("a folder");
+        println!("channel {name}");
+        conformance::channel::run(&registry(), options, small, folder.path());
+    }
+}
+
+#[test]
+fn sinks_conform() {
+    for (name, options) in SINKS {
+        let folder = tempfile::tempdir().expect("a folder");
+        println!("sink {name}");
+        conformance::sink::run(&registry(), options, folder.path());
+    }
+}
+
+#[test]
+fn sources_conform() {
+    for (name, options) in SOURCES {
+        println!("source {name}");
+        conformance::source::run(&registry(), options, &|| {});
+    }
+}
+
+#[test]
+fn source_syslog_conforms() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+    let options = format!("type = 'syslog'\nlisten = ['tcp://127.0.0.1:{port}']\nlanes = 2");
+    let feed = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the source listens");
+        for number in 0..200 {
+            writeln!(stream, "<134>Nov 22 10:00:00 fw1 test: event {number}").expect("written");
+        }
+    };
+    conformance::source::run(&registry(), &options, &feed);
+}

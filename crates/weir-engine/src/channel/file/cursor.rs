@@ -1,0 +1,167 @@
+//! The reading side: stored batches to events.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use tokio::sync::Notify;
+use tracing::error;
+use weir_codec::record_batch::{Decoder, DecoderOptions};
+use weir_event::{ArenaPool, ChannelId, EventBatch};
+use weir_log::{Group, Log, ReadChunk as StoredChunk, Reader, StoredBatch};
+
+use crate::channel::{Backlog, ChannelError, Cursor, Position, ReadChunk, ReadLimit};
+
+/// Arenas for decompressed batches: a batch of the default size of sources with headers, and as many as are in flight.
+const DECODED_BYTES: usize = 1 << 20;
+const DECODED_FREE_MAX: usize = 4;
+
+/// One group's reader of the log.
+pub(super) struct FileCursor {
+    name: String,
+    id: ChannelId,
+    log: Log,
+    group: Group,
+    reader: Reader,
+    decoder: Decoder,
+    wakeup: Arc<Notify>,
+    lost: Arc<AtomicU64>,
+    /// Arrival of what was read and not released, by end offset: the age of the backlog without reading it again.
+    arrivals: VecDeque<(u64, i64)>,
+}
+
+impl FileCursor {
+    pub(super) fn new(
+        name: &str,
+        id: ChannelId,
+        log: Log,
+        group: Group,
+        wakeup: Arc<Notify>,
+        lost: Arc<AtomicU64>,
+    ) -> Self {
+        let reader = group.reader(group.position());
+        // The reader of the log has checked the CRC.
+        let options = DecoderOptions { verify_crc: false, ..DecoderOptions::default() };
+        let decoder = Decoder::new(ArenaPool::new(DECODED_BYTES, DECODED_FREE_MAX), options);
+        let name = name.to_owned();
+        Self { name, id, log, group, reader, decoder, wakeup, lost, arrivals: VecDeque::new() }
+    }
+
+    fn failure(&self, message: String, source: impl std::error::Error + Send + Sync + 'static) -> ChannelError {
+        ChannelError { channel: self.name.clone(), message, source: Some(Box::new(source)) }
+    }
+
+    /// Decodes the part of `stored` that lies in `wanted`, and accounts for what is missing from `wanted.start` on.
+    fn decode(&mut self, stored: StoredChunk, wanted: Range<u64>) -> Result<Option<ReadChunk>, ChannelError> {
+        let mut lost: Vec<Range<u64>> = stored.lost.iter().map(|lost| lost.offsets.clone()).collect();
+        let mut end = wanted.start;
+        let mut batches = Vec::with_capacity(stored.batches.len());
+        for batch in stored.batches {
+            let range = batch.range();
+            if range.start >= wanted.end {
+                break;
+            }
+            end = range.end.min(wanted.end);
+            match self.events(&batch, &wanted) {
+                Ok(events) => batches.push(events),
+                Err(reason) => {
+                    // Its CRC was right, so it is not damage of the disk but a batch that nobody can read: counted as lost.
+                    error!(channel = %self.name, first = range.start, end = range.end, %reason, "stored batch cannot be decoded");
+                    lost.push(range);
+                }
+            }
+        }
+        for range in &mut lost {
+            end = end.max(range.end.min(wanted.end));
+            *range = range.start.max(wanted.start)..range.end.min(wanted.end);
+        }
+        lost.retain(|range| !range.is_empty());
+        for range in &lost {
+            self.lost.fetch_add(range.end - range.start, Relaxed);
+            error!(channel = %self.name, first = range.start, end = range.end, "events in the log are damaged and cannot be delivered");
+        }
+        if end == wanted.start {
+            return Ok(None);
+        }
+        Ok(Some(ReadChunk { partition: 0, range: wanted.start..end, batches, lost }))
+    }
+
+    fn events(&mut self, stored: &StoredBatch, wanted: &Range<u64>) -> Result<EventBatch, String> {
+        let range = stored.range();
+        let batch = self
+            .decoder
+            .decode(stored.bytes.clone(), Some(self.id), stored.arrival_ms())
+            .map_err(|error| error.to_string())?
+            .into_events()
+            .ok_or("a control batch where events were expected")?;
+        let start = wanted.start.saturating_sub(range.start) as usize;
+        let end = (wanted.end.min(range.end) - range.start) as usize;
+        if (start, end) == (0, batch.len()) { Ok(batch) } else { Ok(batch.slice(start..end)) }
+    }
+
+    /// Arrival of the oldest event that is not released, read from the log where it is not known yet.
+    fn oldest_arrival_ms(&self, released: u64) -> Option<i64> {
+        if let Some((_, arrival)) = self.arrivals.iter().find(|(end, _)| *end > released) {
+            return Some(*arrival);
+        }
+        // One small read, and only while nothing was read since the last release.
+        let chunk = self.group.reader(released).read(1).ok()?;
+        chunk.batches.first().map(StoredBatch::arrival_ms)
+    }
+}
+
+impl Cursor for FileCursor {
+    fn positions(&self) -> Vec<Position> {
+        vec![Position { channel: self.id, released: self.group.position(), end: self.log.durable_end() }]
+    }
+
+    fn read(&mut self, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {
+        let from = self.reader.next_offset();
+        if from >= self.log.durable_end() {
+            return Ok(None);
+        }
+        let stored = self
+            .reader
+            .read(limit.bytes_max)
+            .map_err(|error| self.failure(format!("log cannot be read at offset {from}"), error))?;
+        if let Some(last) = stored.batches.last() {
+            self.arrivals.push_back((last.range().end, last.arrival_ms()));
+        }
+        self.decode(stored, from..u64::MAX)
+    }
+
+    fn read_again(&mut self, partition: u32, range: Range<u64>, limit: ReadLimit) -> Result<ReadChunk, ChannelError> {
+        let stored = self
+            .group
+            .reader(range.start)
+            .read(limit.bytes_max)
+            .map_err(|error| self.failure(format!("log cannot be read again at offset {}", range.start), error))?;
+        let chunk = self.decode(stored, range.clone())?;
+        // Nothing of the range is left (a segment removed by hand): it is lost, and said so.
+        Ok(chunk.unwrap_or_else(|| ReadChunk { partition, range: range.clone(), batches: Vec::new(), lost: vec![range] }))
+    }
+
+    fn release(&mut self, _partition: u32, up_to: u64) {
+        self.group.release(up_to);
+        while self.arrivals.front().is_some_and(|(end, _)| *end <= up_to) {
+            self.arrivals.pop_front();
+        }
+    }
+
+    fn wakeup(&self) -> Arc<Notify> {
+        self.wakeup.clone()
+    }
+
+    fn backlog(&self) -> Backlog {
+        let (released, end) = (self.group.position(), self.log.durable_end());
+        let events = end.saturating_sub(released);
+        if events == 0 {
+            return Backlog::default();
+        }
+        let status = self.log.status();
+        let retained = end.saturating_sub(self.log.start_offset()).max(1);
+        let bytes = (status.used_bytes as f64 * events as f64 / retained as f64) as u64;
+        Backlog { events, bytes, oldest_arrival_ms: self.oldest_arrival_ms(released) }
+    }
+}

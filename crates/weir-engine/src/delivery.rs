@@ -1,0 +1,184 @@
+//! Deliveries: what the engine hands to a sink, and the token by which the sink answers.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use weir_event::{EventBatch, HeaderName};
+
+use crate::group::Group;
+
+/// Header of a dead letter: the sink that refused the event.
+pub const DEAD_LETTER_SINK: HeaderName = HeaderName::from_static("weir.dead_letter.sink");
+/// Header of a dead letter: why it was refused.
+pub const DEAD_LETTER_REASON: HeaderName = HeaderName::from_static("weir.dead_letter.reason");
+
+/// Batches for a sink, in order, of one partition, and the token that answers for all of them.
+#[derive(Debug)]
+pub struct Delivery {
+    /// At least one batch, unless everything in the range was lost to damage.
+    pub batches: Vec<EventBatch>,
+    /// Answers for the whole delivery.
+    pub ack: AckToken,
+}
+
+impl Delivery {
+    /// Number of events.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.batches.iter().map(|batch| batch.len() as u64).sum()
+    }
+}
+
+/// The answer to one delivery. Dropping it without [`AckToken::ack`] is a nack: the delivery comes again.
+///
+/// May be kept, sent to other threads, and answered in any order; the engine moves the group's position over the
+/// contiguous prefix of what was acknowledged.
+#[must_use = "dropping a token sends the delivery again"]
+#[derive(Debug)]
+pub struct AckToken {
+    claim: Option<Claim>,
+}
+
+/// What a token stands for.
+#[derive(Debug)]
+struct Claim {
+    group: Arc<Group>,
+    partition: u32,
+    range: Range<u64>,
+    events: u64,
+    oldest_ms: Option<i64>,
+    rejected: Vec<EventBatch>,
+    dropped: Vec<(&'static str, u64)>,
+}
+
+impl AckToken {
+    pub(crate) fn new(group: Arc<Group>, partition: u32, range: Range<u64>, events: u64, oldest_ms: Option<i64>) -> Self {
+        let claim = Claim { group, partition, range, events, oldest_ms, rejected: Vec::new(), dropped: Vec::new() };
+        Self { claim: Some(claim) }
+    }
+
+    /// The partition of the delivery.
+    #[must_use]
+    pub fn partition(&self) -> u32 {
+        self.claim.as_ref().map_or(0, |claim| claim.partition)
+    }
+
+    /// The offsets of the delivery.
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        self.claim.as_ref().map_or(0..0, |claim| claim.range.clone())
+    }
+
+    /// Marks events that the destination refuses for good; they go to the dead letter channel when the token is
+    /// acknowledged. Without a dead letter channel the acknowledgement becomes a nack, so that nothing is lost.
+    ///
+    /// # Panics
+    /// If a row is out of range.
+    pub fn reject(&mut self, batch: &EventBatch, rows: &[usize], reason: &str) {
+        if let Some(claim) = &mut self.claim {
+            let mut refused = batch.select(rows);
+            refused.set_constant(DEAD_LETTER_SINK, claim.group.sink_names());
+            refused.set_constant(DEAD_LETTER_REASON, reason.to_owned());
+            claim.rejected.push(refused);
+        }
+    }
+
+    /// Counts events that the sink left out on purpose (a filter, a repeat it had already written).
+    pub fn count_dropped(&mut self, reason: &'static str, events: u64) {
+        if let (Some(claim), true) = (&mut self.claim, events > 0) {
+            claim.dropped.push((reason, events));
+        }
+    }
+
+    /// The destination holds every event of the delivery that was not rejected, as durably as the sink promises.
+    pub fn ack(mut self) {
+        if let Some(claim) = self.claim.take() {
+            claim.settle();
+        }
+    }
+
+    /// The delivery failed: it comes again after a back-off. The same as dropping the token, with a reason.
+    pub fn nack(mut self, error: &DeliveryError) {
+        if let Some(claim) = self.claim.take() {
+            claim.group.nacked(claim.partition, claim.range, Some(error));
+        }
+    }
+}
+
+impl Claim {
+    fn settle(mut self) {
+        let rejected = std::mem::take(&mut self.rejected);
+        if rejected.is_empty() {
+            self.acked(0);
+            return;
+        }
+        let group = self.group.clone();
+        // The claim waits in the completion until the dead letters are as durable as their channel makes them.
+        group.dead_letter(rejected, move |outcome| match outcome {
+            Ok(events) => self.acked(events),
+            Err(error) => self.group.nacked(self.partition, self.range, Some(&error)),
+        });
+    }
+
+    fn acked(self, dead_lettered: u64) {
+        let dropped: u64 = self.dropped.iter().map(|(_, events)| events).sum();
+        let delivered = self.events.saturating_sub(dead_lettered + dropped);
+        self.group.acked(self.partition, self.range, delivered, dead_lettered, &self.dropped, self.oldest_ms);
+    }
+}
+
+impl Drop for AckToken {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            claim.group.nacked(claim.partition, claim.range, None);
+        }
+    }
+}
+
+/// Why a delivery or a flush failed, in terms of what the engine does next.
+#[derive(Debug, Error)]
+pub enum DeliveryError {
+    /// The destination may take it later: the delivery comes again after a jittered back-off, or after `after` if the
+    /// destination named a time.
+    #[error("{message}")]
+    Retry {
+        /// What happened, where, and what to do.
+        message: String,
+        /// When the destination asked to be tried again.
+        after: Option<Duration>,
+        /// The cause below.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The sink cannot go on without a person: it is tried again at the longest back-off, and health says why.
+    #[error("{message}")]
+    Fatal {
+        /// What happened, where, and what to do.
+        message: String,
+        /// The cause below.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+impl DeliveryError {
+    /// A retryable failure with its cause.
+    pub fn retry(message: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Retry { message: message.into(), after: None, source: Some(source.into()) }
+    }
+
+    /// The message and its causes in one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,296 @@
+//! Sink groups: sinks of one group share a cursor; each group of a channel sees every event.
+//!
+//! The group hands out ranges, remembers which are out, and releases the contiguous prefix of those that came back
+//! acknowledged. It keeps positions only, never events: what must be delivered again is read again.
+//!
+//! ```text
+//!   released        outstanding ranges                 next read
+//!      v   [ acked ][ out ][ acked ][ to retry ][ out ]    v
+//!   ---+----------------------------------------------------+-----> offsets
+//!      ^ moves when the first range is acked
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use weir_event::EventBatch;
+
+use crate::channel::{AppendError, Backlog, Channel, ChannelError, Cursor, Position, ReadLimit};
+use crate::clock::now_ms;
+use crate::delivery::{AckToken, Delivery, DeliveryError};
+use crate::ledger::SinkLedger;
+use crate::outlet::oldest_ms;
+use crate::receipt::Receipt;
+
+/// A sink group of a channel.
+pub struct Group {
+    name: String,
+    channel: Arc<dyn Channel>,
+    sinks: String,
+    dead_letter: Option<Arc<dyn Channel>>,
+    ledger: Arc<SinkLedger>,
+    /// Guards cursor and ranges: held for one read (at most `ReadLimit` bytes) or a few map operations.
+    state: Mutex<State>,
+    wakeup: Arc<Notify>,
+    /// Nacks so far; lanes compare it to notice failures that came after `deliver` returned.
+    nacks: AtomicU64,
+}
+
+struct State {
+    cursor: Box<dyn Cursor>,
+    partitions: BTreeMap<u32, Partition>,
+    retry: VecDeque<(u32, Range<u64>)>,
+    backlog_at_start: u64,
+}
+
+#[derive(Default)]
+struct Partition {
+    /// Ranges handed out and not released, by first offset.
+    outstanding: BTreeMap<u64, Outstanding>,
+}
+
+/// A range that a sink has or had.
+#[derive(Clone, Copy)]
+struct Outstanding {
+    end: u64,
+    bytes: u64,
+    acked: bool,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "group {} of channel {}", self.name, self.channel.name())
+    }
+}
+
+impl Group {
+    /// Opens group `name` of `channel` for the sinks named in `sinks`.
+    ///
+    /// # Errors
+    /// [`ChannelError`] if the cursor cannot be opened.
+    pub fn open(
+        name: &str,
+        sinks: &[String],
+        channel: Arc<dyn Channel>,
+        dead_letter: Option<Arc<dyn Channel>>,
+        ledger: Arc<SinkLedger>,
+    ) -> Result<Arc<Self>, ChannelError> {
+        let cursor = channel.cursor(name)?;
+        let backlog_at_start = cursor.backlog().events;
+        let state = State { cursor, partitions: BTreeMap::new(), retry: VecDeque::new(), backlog_at_start };
+        Ok(Arc::new(Self {
+            name: name.into(),
+            channel,
+            sinks: sinks.join(","),
+            dead_letter,
+            ledger,
+            state: Mutex::new(state),
+            wakeup: Arc::new(Notify::new()),
+            nacks: AtomicU64::new(0),
+        }))
+    }
+
+    /// Name of the group.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The channel it reads.
+    #[must_use]
+    pub fn channel(&self) -> &Arc<dyn Channel> {
+        &self.channel
+    }
+
+    /// Counters of the group.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<SinkLedger> {
+        &self.ledger
+    }
+
+    pub(crate) fn sink_names(&self) -> String {
+        self.sinks.clone()
+    }
+
+    /// Events that waited when the group was opened.
+    #[must_use]
+    pub fn backlog_at_start(&self) -> u64 {
+        self.state.lock().backlog_at_start
+    }
+
+    /// What waits now, events that are out for delivery included.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        self.state.lock().cursor.backlog()
+    }
+
+    /// Released and durable end of each partition.
+    #[must_use]
+    pub fn positions(&self) -> Vec<Position> {
+        self.state.lock().cursor.positions()
+    }
+
+    /// Ranges that are out or wait for another try.
+    #[must_use]
+    pub fn is_anything_outstanding(&self) -> bool {
+        self.state.lock().partitions.values().any(|partition| !partition.outstanding.is_empty())
+    }
+
+    /// Bytes of event bodies that sinks were given and have not answered for.
+    #[must_use]
+    pub fn outstanding_bytes(&self) -> u64 {
+        let state = self.state.lock();
+        let partitions = state.partitions.values();
+        partitions.flat_map(|p| p.outstanding.values()).filter(|out| !out.acked).map(|out| out.bytes).sum()
+    }
+
+    /// Whether nacked ranges wait for another delivery.
+    #[must_use]
+    pub fn has_retries(&self) -> bool {
+        !self.state.lock().retry.is_empty()
+    }
+
+    pub(crate) fn nacks(&self) -> u64 {
+        self.nacks.load(Ordering::Acquire)
+    }
+
+    /// The two things a lane sleeps on: new events, and ranges that came back.
+    pub(crate) fn wakeups(&self) -> (Arc<Notify>, Arc<Notify>) {
+        (self.state.lock().cursor.wakeup(), self.wakeup.clone())
+    }
+
+    /// The next delivery: first what must be tried again, then what is new; `None` if there is nothing now.
+    ///
+    /// # Errors
+    /// [`ChannelError`] if the channel cannot be read; nothing moved.
+    pub fn next(self: &Arc<Self>, limit: ReadLimit) -> Result<Option<Delivery>, ChannelError> {
+        let mut state = self.state.lock();
+        let (chunk, repeated) = match state.retry.pop_front() {
+            Some((partition, range)) => match state.cursor.read_again(partition, range.clone(), limit) {
+                Ok(chunk) => {
+                    if chunk.range.end < range.end {
+                        state.split(partition, &range, chunk.range.end);
+                    }
+                    (chunk, true)
+                }
+                Err(error) => {
+                    state.retry.push_front((partition, range));
+                    return Err(error);
+                }
+            },
+            None => match state.cursor.read(limit)? {
+                Some(chunk) => {
+                    let partition = state.partitions.entry(chunk.partition).or_default();
+                    let bytes = chunk.batches.iter().map(|batch| batch.body_bytes() as u64).sum();
+                    let out = Outstanding { end: chunk.range.end, bytes, acked: false };
+                    partition.outstanding.insert(chunk.range.start, out);
+                    (chunk, false)
+                }
+                None => return Ok(None),
+            },
+        };
+        drop(state);
+        let events = chunk.events();
+        let lost: u64 = chunk.lost.iter().map(|range| range.end - range.start).sum();
+        self.ledger.read(events, lost, repeated);
+        let oldest_ms = chunk.batches.iter().map(oldest_ms).min();
+        let ack = AckToken::new(self.clone(), chunk.partition, chunk.range, events, oldest_ms);
+        Ok(Some(Delivery { batches: chunk.batches, ack }))
+    }
+
+    pub(crate) fn acked(
+        &self,
+        partition: u32,
+        range: Range<u64>,
+        delivered: u64,
+        dead_lettered: u64,
+        dropped: &[(&'static str, u64)],
+        oldest_ms: Option<i64>,
+    ) {
+        // Counted before the position moves: whoever sees an empty backlog sees the full count.
+        self.ledger.settled(delivered, dead_lettered, dropped, oldest_ms.map(|oldest| now_ms() - oldest));
+        self.state.lock().settle(partition, &range);
+        self.wakeup.notify_waiters();
+    }
+
+    pub(crate) fn nacked(&self, partition: u32, range: Range<u64>, error: Option<&DeliveryError>) {
+        if let Some(error) = error {
+            self.ledger.failed(&error.chain());
+        }
+        {
+            let mut state = self.state.lock();
+            let at = state.retry.partition_point(|(p, r)| (*p, r.start) < (partition, range.start));
+            state.retry.insert(at, (partition, range));
+            self.nacks.fetch_add(1, Ordering::Release);
+        }
+        self.ledger.retried();
+        self.wakeup.notify_waiters();
+    }
+
+    /// Appends refused events to the dead letter channel; `done` learns their number once they are durable there.
+    pub(crate) fn dead_letter(
+        &self,
+        batches: Vec<EventBatch>,
+        done: impl FnOnce(Result<u64, DeliveryError>) + Send + 'static,
+    ) {
+        let Some(channel) = self.dead_letter.clone() else {
+            let message = format!(
+                "sink {}: the destination refuses events for good and there is no dead letter channel; \
+                 set dead_letter = \"CHANNEL\" on the sink",
+                self.sinks
+            );
+            done(Err(DeliveryError::Fatal { message, source: None }));
+            return;
+        };
+        let events = batches.iter().map(|batch| batch.len() as u64).sum();
+        let name = channel.name().to_owned();
+        let receipt = Receipt::new(move |outcome| {
+            done(outcome.clone().map(|()| events).map_err(|failure| {
+                DeliveryError::retry(format!("dead letter channel {name} did not keep refused events"), failure)
+            }));
+        });
+        for batch in batches {
+            match channel.try_append(&batch, receipt.ticket()) {
+                Ok(()) => {}
+                Err(AppendError::Full(ticket) | AppendError::Closed(ticket) | AppendError::TooLarge { ticket, .. }) => {
+                    // A ticket that is dropped fails the receipt, and the delivery comes again.
+                    drop(ticket);
+                }
+            }
+        }
+        receipt.arm();
+    }
+}
+
+impl State {
+    /// A retried range was read again only in part: the rest waits as a range of its own.
+    fn split(&mut self, partition: u32, range: &Range<u64>, at: u64) {
+        if let Some(found) = self.partitions.get_mut(&partition) {
+            let bytes = found.outstanding.get(&range.start).map_or(0, |out| out.bytes);
+            found.outstanding.insert(range.start, Outstanding { end: at, bytes, acked: false });
+            found.outstanding.insert(at, Outstanding { end: range.end, bytes: 0, acked: false });
+        }
+        self.retry.push_front((partition, at..range.end));
+    }
+
+    fn settle(&mut self, partition: u32, range: &Range<u64>) {
+        let Some(found) = self.partitions.get_mut(&partition) else { return };
+        if let Some(out) = found.outstanding.get_mut(&range.start) {
+            out.acked = true;
+        }
+        let mut released = None;
+        while let Some(first) = found.outstanding.first_entry() {
+            if !first.get().acked {
+                break;
+            }
+            released = Some(first.remove().end);
+        }
+        if let Some(up_to) = released {
+            self.cursor.release(partition, up_to);
+        }
+    }
+}

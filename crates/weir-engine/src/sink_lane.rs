@@ -1,0 +1,140 @@
+//! Drives one lane of a sink: deliveries, timers, back-off, draining.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep, sleep_until, timeout_at};
+use tracing::{info, warn};
+
+use crate::backoff::Backoff;
+use crate::channel::ReadLimit;
+use crate::delivery::DeliveryError;
+use crate::group::Group;
+use crate::sink::{FlushReason, Sink};
+use crate::stop::StopSignal;
+
+/// Share of the channel's capacity that a sink may hold unanswered before it is told to finish what it has: a quarter
+/// leaves three for what comes in meanwhile.
+const PRESSURE_SHARE: u64 = 4;
+
+/// What a lane is made of.
+pub(crate) struct SinkLane {
+    pub(crate) name: String,
+    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) group: Arc<Group>,
+    pub(crate) limit: ReadLimit,
+    /// Given when no more events will come: deliver what is there, finish, end.
+    pub(crate) drain: StopSignal,
+}
+
+impl SinkLane {
+    /// Runs until drained or past the drain's deadline.
+    pub(crate) async fn run(mut self) {
+        let (fresh, returned) = self.group.wakeups();
+        let mut random = fastrand::Rng::new();
+        let mut backoff = Backoff::default();
+        let mut nacks = self.group.nacks();
+        loop {
+            // Registered before looking, so that nothing that comes in between is slept through.
+            let (fresh, returned) = (fresh.notified(), returned.notified());
+            tokio::pin!(fresh, returned);
+            fresh.as_mut().enable();
+            returned.as_mut().enable();
+            let step = self.step().await;
+            let nacks_now = self.group.nacks();
+            match step {
+                Err(error) => {
+                    nacks = nacks_now;
+                    self.back_off(&error, &mut backoff, &mut random).await;
+                }
+                Ok(_) if nacks_now > nacks => {
+                    // A delivery came back after `deliver` had returned.
+                    nacks = nacks_now;
+                    let message = self.group.ledger().last_failure().unwrap_or_else(|| "delivery came back".into());
+                    let error = DeliveryError::Retry { message, after: None, source: None };
+                    self.back_off(&error, &mut backoff, &mut random).await;
+                }
+                Ok(true) => backoff.reset(),
+                Ok(false) if self.drain.is_given() => {
+                    if self.finish().await {
+                        return;
+                    }
+                }
+                Ok(false) => {
+                    let timer = self.sink.wake_at();
+                    tokio::select! {
+                        () = fresh => {}
+                        () = returned => {}
+                        () = self.drain.given() => {}
+                        () = wait_until(timer) => {}
+                    }
+                }
+            }
+            if self.drain.is_past_deadline() {
+                self.finish().await;
+                return;
+            }
+        }
+    }
+
+    /// One delivery or flush; whether there was anything to do.
+    async fn step(&mut self) -> Result<bool, DeliveryError> {
+        if self.sink.wake_at().is_some_and(|at| at <= Instant::now()) {
+            self.sink.flush(FlushReason::Timer).await?;
+        }
+        let next = self.group.next(self.limit).map_err(|error| DeliveryError::retry("channel cannot be read", error))?;
+        let Some(delivery) = next else {
+            return Ok(false);
+        };
+        self.sink.deliver(delivery).await?;
+        let capacity = self.group.channel().usage().capacity_bytes;
+        if capacity > 0 && self.group.outstanding_bytes() > capacity / PRESSURE_SHARE {
+            self.sink.flush(FlushReason::Pressure).await?;
+        }
+        Ok(true)
+    }
+
+    /// Finishes what the sink holds; whether the lane may end.
+    async fn finish(&mut self) -> bool {
+        let deadline = self.drain.deadline().unwrap_or_else(Instant::now);
+        // Past the deadline the sink still gets a moment: what it finishes now is not repeated after the restart.
+        let until = deadline.max(Instant::now() + Duration::from_secs(1));
+        match timeout_at(until.into(), self.sink.flush(FlushReason::Shutdown)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(sink = %self.name, error = %error.chain(), "last flush failed"),
+            Err(_) => warn!(sink = %self.name, "last flush took too long and was given up"),
+        }
+        let over = self.drain.is_past_deadline();
+        if over || !self.group.has_retries() {
+            info!(sink = %self.name, waiting = self.group.backlog().events, "sink lane ended");
+            return true;
+        }
+        false
+    }
+
+    async fn back_off(&self, error: &DeliveryError, backoff: &mut Backoff, random: &mut fastrand::Rng) {
+        let wait = match error {
+            DeliveryError::Retry { after: Some(after), .. } => (*after).max(backoff.next(random)),
+            DeliveryError::Retry { .. } => backoff.next(random),
+            DeliveryError::Fatal { .. } => backoff.longest(),
+        };
+        self.group.ledger().failed(&error.chain());
+        let failures = backoff.failures();
+        warn!(sink = %self.name, failures, retry_in_ms = wait.as_millis() as u64, error = %error.chain(), "delivery refused, backing off");
+        let deadline = async {
+            self.drain.given().await;
+            wait_until(self.drain.deadline()).await;
+        };
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = deadline => {}
+        }
+    }
+}
+
+async fn wait_until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,159 @@
+//! What every channel must do.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_engine::channel::{AppendError, Channel, Cursor, ReadLimit};
+use weir_engine::registry::Registry;
+
+use super::fixture::{channel, numbered, numbers, ticket};
+use crate::wait::{PATIENCE, eventually};
+
+const ALL: ReadLimit = ReadLimit { bytes_max: 1 << 20 };
+
+/// Runs the suite over the channel that `options` describe; `small` describes one that is full after a few MiB.
+///
+/// # Panics
+/// With what does not conform.
+pub fn run(registry: &Registry, options: &str, small: &str, folder: &Path) {
+    reads_in_order(&*channel(registry, options, &folder.join("order")));
+    groups_are_independent(&*channel(registry, options, &folder.join("groups")));
+    reads_again(&*channel(registry, options, &folder.join("again")));
+    fills_and_drains(channel(registry, small, &folder.join("full")));
+    refuses_after_close(&*channel(registry, options, &folder.join("close")));
+    if channel(registry, options, &folder.join("durable")).is_durable() {
+        survives_reopening(registry, options, &folder.join("reopen"));
+    }
+}
+
+fn append(channel: &dyn Channel, range: std::ops::Range<u64>) {
+    let (ticket, receipt) = ticket();
+    channel.try_append(&numbered(range), ticket).expect("there is room");
+    assert_eq!(receipt.wait(PATIENCE), Some(Ok(())), "the receipt comes");
+}
+
+fn read(cursor: &mut dyn Cursor) -> Vec<u64> {
+    let mut found = Vec::new();
+    while let Some(chunk) = cursor.read(ALL).expect("the channel can be read") {
+        assert_eq!(chunk.events(), chunk.range.end - chunk.range.start);
+        assert!(chunk.batches.iter().all(|batch| batch.origin().is_some()), "every batch says where it comes from");
+        found.extend(numbers(&chunk.batches));
+    }
+    found
+}
+
+/// Scenario: three appends, one of them small, then reading. Guarantees: everything once, in order, with headers.
+fn reads_in_order(channel: &dyn Channel) {
+    let mut cursor = channel.cursor("g").expect("a cursor");
+    assert!(cursor.read(ALL).expect("an empty channel can be read").is_none());
+    append(channel, 0..100);
+    append(channel, 100..101);
+    append(channel, 101..300);
+    let first = cursor.read(ReadLimit { bytes_max: 1 }).expect("read").expect("at least one batch");
+    assert!(!first.batches.is_empty(), "a limit below one batch still gives one");
+    let batch = &first.batches[0];
+    assert_eq!(batch.header(7, "host").as_deref(), Some(&b"fw1"[..]));
+    assert_eq!(batch.timestamp_ms(7), Some(7));
+    let mut all = numbers(&first.batches);
+    all.extend(read(&mut *cursor));
+    assert_eq!(all, (0..300).collect::<Vec<_>>());
+    assert_eq!(cursor.backlog().events, 300, "read is not released");
+    cursor.release(0, 300);
+    assert_eq!(cursor.backlog().events, 0);
+}
+
+/// Scenario: two groups read at different paces. Guarantees: each gets everything; one's release is not the other's.
+fn groups_are_independent(channel: &dyn Channel) {
+    let mut quick = channel.cursor("quick").expect("a cursor");
+    let mut slow = channel.cursor("slow").expect("a cursor");
+    append(channel, 0..50);
+    assert_eq!(read(&mut *quick).len(), 50);
+    quick.release(0, 50);
+    append(channel, 50..80);
+    assert_eq!(read(&mut *quick), (50..80).collect::<Vec<_>>());
+    assert_eq!(read(&mut *slow), (0..80).collect::<Vec<_>>());
+    assert_eq!((quick.backlog().events, slow.backlog().events), (30, 80));
+}
+
+/// Scenario: a range in the middle is asked for again. Guarantees: exactly its events come, from its start.
+fn reads_again(channel: &dyn Channel) {
+    let mut cursor = channel.cursor("g").expect("a cursor");
+    append(channel, 0..60);
+    append(channel, 60..120);
+    assert_eq!(read(&mut *cursor).len(), 120);
+    let mut at = 40;
+    while at < 90 {
+        let chunk = cursor.read_again(0, at..90, ALL).expect("read again");
+        assert_eq!((chunk.range.start, numbers(&chunk.batches)[0]), (at, at));
+        assert!(chunk.range.end > at && chunk.range.end <= 90 && chunk.lost.is_empty());
+        at = chunk.range.end;
+    }
+}
+
+/// Scenario: appends until full, then a release. Guarantees: full is told, not waited out; room comes back; nothing that
+/// was taken is missing.
+fn fills_and_drains(channel: Arc<dyn Channel>) {
+    let mut cursor = channel.cursor("g").expect("a cursor");
+    let mut taken = 0;
+    loop {
+        let (ticket, receipt) = ticket();
+        match channel.try_append(&numbered(taken..taken + 5_000), ticket) {
+            Ok(()) => {
+                taken += 5_000;
+                assert_eq!(receipt.wait(PATIENCE), Some(Ok(())));
+            }
+            Err(AppendError::Full(ticket)) => {
+                ticket.cancel();
+                break;
+            }
+            Err(other) => panic!("unexpected: {other}"),
+        }
+        assert!(taken < 50_000_000, "a bounded channel is full some time");
+    }
+    assert!(!channel.wait_for_room(Duration::ZERO));
+    let usage = channel.usage();
+    assert!(usage.fill() > 0.5, "{usage:?}");
+    let (mut next, mut freed) = (0, false);
+    while let Some(chunk) = cursor.read(ALL).expect("read") {
+        for number in numbers(&chunk.batches) {
+            assert_eq!(number, next);
+            next += 1;
+        }
+        cursor.release(0, next);
+        freed = freed || channel.wait_for_room(Duration::ZERO);
+    }
+    assert_eq!(next, taken);
+    eventually("there is room again", || channel.wait_for_room(Duration::from_millis(10)));
+}
+
+/// Scenario: an append after the end. Guarantees: it is refused, and closing twice is fine.
+fn refuses_after_close(channel: &dyn Channel) {
+    append(channel, 0..1);
+    channel.close().expect("closes");
+    channel.close().expect("closing again changes nothing");
+    let (ticket, _receipt) = ticket();
+    match channel.try_append(&numbered(1..2), ticket) {
+        Err(AppendError::Closed(ticket)) => ticket.cancel(),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+/// Scenario: half of what was appended is released, the channel is closed and opened again.
+/// Guarantees: the other half comes, under the same positions and the same identity.
+fn survives_reopening(registry: &Registry, options: &str, folder: &Path) {
+    let first = channel(registry, options, folder);
+    let mut cursor = first.cursor("g").expect("a cursor");
+    append(&*first, 0..10);
+    append(&*first, 10..20);
+    assert_eq!(read(&mut *cursor).len(), 20);
+    cursor.release(0, 10);
+    let id = cursor.positions()[0].channel;
+    first.close().expect("closes");
+    drop((cursor, first));
+    let second = channel(registry, options, folder);
+    let mut cursor = second.cursor("g").expect("a cursor");
+    let position = &cursor.positions()[0];
+    assert_eq!((position.channel, position.released, position.end), (id, 10, 20));
+    assert_eq!(read(&mut *cursor), (10..20).collect::<Vec<_>>());
+}

@@ -1,0 +1,326 @@
+//! The command line: what can be typed. What it does is in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit::EXIT_CODES;
+
+/// Near-real-time ingest: syslog in, durable, out.
+#[derive(Parser, Debug)]
+#[command(
+    version,
+    about = "Near-real-time ingest: syslog in, durable, out",
+    long_about = "Weir takes events in (sources), makes them durable (channels) and delivers them (sinks), as Apache Flume does, \
+and proves that nothing acknowledged was lost.\n\nFirst steps:\n  weir demo --for 20s              see it work, nothing else needed\n  weir components                  what there is; weir components syslog: every option of one\n  weir check agent.toml            every error of a configuration at once\n  weir run agent.toml              run it\n  weir send tcp://127.0.0.1:5140   give it something to do",
+    after_help = EXIT_CODES
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run an agent until it is told to stop (SIGTERM, SIGINT) or its sources have ended
+    Run(RunArgs),
+    /// See it work: device syslog through a durable log into files, with a live view and a ledger at the end
+    Demo(DemoArgs),
+    /// Check configuration files: every error at once, without touching network or disk
+    Check(CheckArgs),
+    /// What there is: sources, interceptors, channels and sinks, with every option
+    Components(ComponentsArgs),
+    /// Look into a durable log: check, dump, repair, groups
+    #[command(subcommand, after_help = LOG_HELP)]
+    Log(LogCommand),
+    /// How a running agent is, from its admin endpoint
+    Status(StatusArgs),
+    /// Send load: lines of a file or synthetic ones, over tcp, udp or unix sockets
+    Send(SendArgs),
+}
+
+/// When to use which of `weir log`.
+const LOG_HELP: &str = "DIR is the path of a file channel: the folder with segments/ and groups/ in it.
+
+Which one:
+  how much is in it, who has read how far?       weir log groups DIR       any time
+  what is in it?                                 weir log dump DIR         any time, also beside a running agent
+  is it intact?                                  weir log check DIR        any time; exit code 5 if it is damaged
+  it is damaged, the disk is suspect:            weir log repair DIR --to NEW_DIR
+  a group that nothing reads any more holds it:  weir log drop-group DIR NAME   the agent must not run
+
+An agent starts on a damaged log too: it delivers what is whole, reports what is lost and counts it. Repair is for
+moving what is whole to a healthy disk; it never changes DIR.";
+
+/// Options of `weir run`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The first SIGTERM or SIGINT stops sources, delivers what is there until shutdown_deadline and exits; a second one exits at once.
+What durable channels still hold is delivered after the next start.
+
+Example:
+  weir run /etc/weir/agent.toml"
+)]
+pub(crate) struct RunArgs {
+    /// Configuration files; several are read as one
+    #[arg(required = true)]
+    pub(crate) config: Vec<PathBuf>,
+    /// HOST:PORT of the admin endpoint, instead of the configuration's; port 0 chooses a free one
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<String>,
+    /// Print the final status and ledger as JSON on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `weir send`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  weir send tcp://127.0.0.1:5140 --connections 4 --for 10s      flat out
+  weir send udp://127.0.0.1:5140 --rate 50k/s --events 1M
+  weir send tcp://127.0.0.1:5140 --input firewall.log --stamp   replay a file, each line numbered")]
+pub(crate) struct SendArgs {
+    /// tcp://HOST:PORT, udp://HOST:PORT, unix:PATH or unix-dgram:PATH
+    pub(crate) target: String,
+    /// Send the lines of this file, over and over, instead of synthetic ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Events per second over all connections, as 20k/s; unlimited: as fast as the peer takes them
+    #[arg(long, default_value = "unlimited")]
+    pub(crate) rate: String,
+    /// Connections, one thread each
+    #[arg(long, default_value_t = 1)]
+    pub(crate) connections: usize,
+    /// Stop after so many events, as 1M
+    #[arg(long)]
+    pub(crate) events: Option<String>,
+    /// Stop after this time, as 20s; without --events and --for: 10s
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) duration: Option<String>,
+    /// Number each line: producer id and sequence number, so that a reader can tell what is missing
+    #[arg(long)]
+    pub(crate) stamp: bool,
+    /// Producer id of the first connection
+    #[arg(long, default_value_t = 1, requires = "stamp")]
+    pub(crate) producer: u16,
+    /// Octet-counted framing (RFC 6587) instead of newlines
+    #[arg(long)]
+    pub(crate) octet_counted: bool,
+    /// Seed of the synthetic lines
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// When the peer goes away, try for so long to reach it again
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) reconnect: Option<String>,
+    /// Allow another machine than this one: a load tool pointed at production by accident is a fault
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `weir demo`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The pipeline is an ordinary one: syslog over TCP and UDP -> durable log -> files. `weir demo --print-config` shows it;
+save it, change it, `weir run` it. Senders run in the same process: four fifths of the events go over two TCP
+connections, one fifth over UDP.
+
+At the end the ledger is printed: what was sent, received, made durable, delivered and found again in the finished
+files. The exit code is 0 only if every line of it closes, else 4.
+
+Examples:
+  weir demo --for 20s
+  weir demo --rate 100k/s --dir demo          the log in demo/log, the files in demo/files
+  weir demo --input firewall.log --for 1m     your own lines, replayed; lines of RFC 5424 and 3164 get the time of sending
+  weir demo --for 10s --json                  the report for a script"
+)]
+pub(crate) struct DemoArgs {
+    /// Events per second over all connections, as 20k/s; unlimited: as fast as the agent takes them, UDP at 10k/s
+    #[arg(long, default_value = "20k/s")]
+    pub(crate) rate: String,
+    /// Stop after this time, as 20s; otherwise on Ctrl-C
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) duration: Option<String>,
+    /// Replay the lines of this file instead of synthetic ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Folder for log and files, kept afterwards; otherwise a new temporary one, kept too
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// HOST:PORT for an admin endpoint, as 127.0.0.1:9600, so that `weir status` works; otherwise none
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<String>,
+    /// Print the configuration of the demo and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// Print the final report as JSON on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `weir check`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Every error is printed with file, line, column and what to do; warnings do not fail the check. Then the memory plan:
+what all buffers together may take, against the budget `memory` of [agent].
+
+Examples:
+  weir check agent.toml
+  weir check base.toml site.toml --json    several files are read as one
+  weir check --effective agent.toml        what is really configured, defaults filled in, secrets hidden"
+)]
+pub(crate) struct CheckArgs {
+    /// Configuration files; several are read as one
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print the whole configuration as it is understood, defaults filled in
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) effective: bool,
+    /// Print everything found as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `weir components`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "All of it is made from the tables that the agent reads configurations with, so it is never out of date.
+
+Examples:
+  weir components                                the types, by kind
+  weir components syslog                         every option of one, with default and bounds
+  weir components agent                          the options of [agent]
+  weir components --reference > reference.toml   every option of every type in one commented file
+  weir components --schema > weir.schema.json    for editors that complete and check TOML"
+)]
+pub(crate) struct ComponentsArgs {
+    /// A type, as in type = \"...\", or agent
+    #[arg(value_name = "TYPE")]
+    pub(crate) type_name: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// As a Markdown page
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
+    /// Print a commented configuration file with every option of every type
+    #[arg(long, conflicts_with_all = ["type_name", "json", "markdown", "schema"])]
+    pub(crate) reference: bool,
+    /// Print a JSON schema of configuration files
+    #[arg(long, conflicts_with_all = ["type_name", "markdown"])]
+    pub(crate) schema: bool,
+}
+
+/// Options of `weir status`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The agent answers if `admin = \"127.0.0.1:9600\"` stands in [agent], or with `weir run --admin`.
+Exit code: 0 well, 6 degraded or not ready, 1 not reachable.
+
+Examples:
+  weir status
+  weir status 127.0.0.1:9601 --watch
+  weir status --json | jq '.groups[] | {group, backlog_events, backlog_seconds}'"
+)]
+pub(crate) struct StatusArgs {
+    /// HOST:PORT of the admin endpoint
+    #[arg(default_value = "127.0.0.1:9600")]
+    pub(crate) address: String,
+    /// Print what the endpoint says, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Go on, once a second, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// `weir log ...`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum LogCommand {
+    /// Read everything and say what is damaged; exit code 5 if anything is
+    Check(LogCheckArgs),
+    /// Print events: offset, time, headers, body
+    Dump(LogDumpArgs),
+    /// Copy what is whole to a new folder
+    Repair(LogRepairArgs),
+    /// The reader groups and how far they are
+    Groups(LogGroupsArgs),
+    /// Forget a group that nothing reads any more; the agent must not run
+    DropGroup(LogDropGroupArgs),
+}
+
+/// Options of `weir log check`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Reads every segment whole and changes nothing; works beside a running agent. Damage is told to the byte and to the
+offset of the events that were in it. The torn end of a log that was not closed is no damage: nothing in it was acknowledged."
+)]
+pub(crate) struct LogCheckArgs {
+    /// Folder of the log
+    pub(crate) dir: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `weir log dump`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  weir log dump spool --count 10            the oldest ten
+  weir log dump spool --from 1000 --to 1010
+  weir log dump spool --json | jq -r .body")]
+pub(crate) struct LogDumpArgs {
+    /// Folder of the log
+    pub(crate) dir: PathBuf,
+    /// First offset; the oldest there is if not given
+    #[arg(long, value_name = "OFFSET", default_value_t = 0)]
+    pub(crate) from: u64,
+    /// Stop before this offset
+    #[arg(long, value_name = "OFFSET", default_value_t = u64::MAX, hide_default_value = true)]
+    pub(crate) to: u64,
+    /// Most events
+    #[arg(long, value_name = "EVENTS", default_value_t = u64::MAX, hide_default_value = true)]
+    pub(crate) count: u64,
+    /// One JSON object a line; what is not UTF-8 shows as U+FFFD
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `weir log repair`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "DIR stays as it is. NEW_DIR gets every whole event at its old offset and the positions of the groups; set the channel's
+path to it afterwards. Stop the agent first: what it appends meanwhile is not in the copy."
+)]
+pub(crate) struct LogRepairArgs {
+    /// Folder of the log
+    pub(crate) dir: PathBuf,
+    /// Folder for the copy; must not exist, or be empty
+    #[arg(long, value_name = "NEW_DIR")]
+    pub(crate) to: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `weir log groups`.
+#[derive(Args, Debug)]
+pub(crate) struct LogGroupsArgs {
+    /// Folder of the log
+    pub(crate) dir: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `weir log drop-group`.
+#[derive(Args, Debug)]
+#[command(after_help = "What only this group had still to read is then deleted, and cannot be had back.")]
+pub(crate) struct LogDropGroupArgs {
+    /// Folder of the log
+    pub(crate) dir: PathBuf,
+    /// Name of the group
+    pub(crate) name: String,
+}

@@ -1,0 +1,64 @@
+//! The examples in `configs/`: each checks, and each runs.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::components::types;
+use crate::support::{Running, done, eventually, folder, free_port, repository, status, weir};
+
+/// The files of `configs/`, but for the reference file, which is made from the code and tested with it.
+fn examples() -> Vec<PathBuf> {
+    let found = std::fs::read_dir(repository().join("configs")).expect("the folder of the examples");
+    let found = found.map(|entry| entry.expect("an entry").path());
+    let mut found: Vec<_> = found.filter(|path| !path.ends_with("reference.toml")).collect();
+    found.sort();
+    found
+}
+
+/// Scenario: every example, with nothing set in the environment.
+/// Guarantees: it checks without errors and without warnings.
+#[test]
+fn every_example_checks() {
+    for example in examples() {
+        let done = done(weir(&["check"]).arg(&example));
+        assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{}", example.display());
+    }
+}
+
+/// Scenario: the examples, read together.
+/// Guarantees: every type of component is shown in one of them.
+#[test]
+fn every_type_has_an_example() {
+    let text: String = examples().into_iter().map(|path| std::fs::read_to_string(path).expect("reads")).collect();
+    let missing: BTreeSet<_> =
+        types().into_iter().filter(|name| !text.contains(&format!("type = \"{name}\"\n"))).collect();
+    assert_eq!(missing, BTreeSet::new());
+}
+
+/// Scenario: every example is started with free ports and new folders, and stopped.
+/// Guarantees: it starts, answers, and ends with a closed ledger and exit code 0.
+#[test]
+fn every_example_runs() {
+    for example in examples() {
+        let folder = folder();
+        let place = |name: &str| folder.path().join(name).display().to_string();
+        let (data, out, port) = (place("data"), place("out"), free_port().to_string());
+        let environment = [
+            ("WEIR_DATA", data.as_str()),
+            ("WEIR_OUT", &out),
+            ("WEIR_HOST", "127.0.0.1"),
+            ("WEIR_SYSLOG_PORT", &port),
+            ("WEIR_RATE", "20k/s"),
+            ("WEIR_EVENTS", "0"),
+        ];
+        let mut agent = Running::start(&[&example], &environment);
+        let address = agent.admin();
+        let source = &status(&address)["sources"][0];
+        if source["type"] == "generate" {
+            eventually("events", || (status(&address)["sources"][0]["durable"].as_u64()? > 100).then_some(()));
+        }
+        let done = agent.stop();
+        assert_eq!(done.code, Some(0), "{}:\n{}", example.display(), done.err);
+        assert_eq!(done.json()["status"]["ledger"]["closes"], true, "{}", example.display());
+    }
+}
