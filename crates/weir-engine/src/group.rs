@@ -254,15 +254,23 @@ impl Group {
             }));
         });
         for batch in batches {
-            match channel.try_append(&batch, receipt.ticket()) {
-                Ok(()) => {}
-                Err(AppendError::Full(ticket) | AppendError::Closed(ticket) | AppendError::TooLarge { ticket, .. }) => {
-                    // A ticket that is dropped fails the receipt, and the delivery comes again.
-                    drop(ticket);
-                }
-            }
+            append_in_parts(&*channel, &batch, &receipt);
         }
         receipt.arm();
+    }
+}
+
+/// Appends without waiting, in halves if the channel's limit asks for it. What is not taken drops its ticket, which
+/// fails the receipt: the delivery comes again.
+fn append_in_parts(channel: &dyn Channel, batch: &EventBatch, receipt: &Receipt) {
+    match channel.try_append(batch, receipt.ticket()) {
+        Err(AppendError::TooLarge { ticket, .. }) if batch.len() > 1 => {
+            let middle = batch.len() / 2;
+            append_in_parts(channel, &batch.slice(0..middle), receipt);
+            append_in_parts(channel, &batch.slice(middle..batch.len()), receipt);
+            ticket.complete(Ok(()));
+        }
+        Ok(()) | Err(_) => {}
     }
 }
 

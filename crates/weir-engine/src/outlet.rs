@@ -11,7 +11,7 @@ use crate::channel::{AppendError, Channel};
 use crate::clock::now_ms;
 use crate::interceptor::Interceptor;
 use crate::ledger::SourceLedger;
-use crate::receipt::{Receipt, ReceiptTicket};
+use crate::receipt::Receipt;
 use crate::selector::{Routed, Selector};
 use crate::stop::StopSignal;
 
@@ -48,6 +48,16 @@ pub enum SendError {
         /// What the channel said.
         reason: String,
     },
+}
+
+impl SendError {
+    /// What the ledger counts it under.
+    fn reason(&self) -> String {
+        match self {
+            Self::Stopped { channel, .. } => format!("channel {channel} full until the shutdown deadline"),
+            Self::Refused { channel, reason, .. } => format!("channel {channel}: {reason}"),
+        }
+    }
 }
 
 impl Outlet {
@@ -96,11 +106,14 @@ impl Outlet {
             }
             let mut taken = Ok(());
             for channel in &routed.required {
-                taken = taken.and_then(|()| self.append(&**channel, &routed.batch, receipt.ticket()));
+                taken = taken.and_then(|()| self.append(&**channel, &routed.batch, &receipt));
             }
             match taken {
                 Ok(()) => self.ledger.accepted.fetch_add(events, Relaxed),
                 Err(error) => {
+                    // The whole part counts as rejected, also what a first channel or a first half took: at worst an
+                    // event is delivered that the source was told to send again, never the other way round.
+                    self.ledger.rejected.add(&error.reason(), events);
                     outcome = Err(error);
                     continue;
                 }
@@ -139,24 +152,29 @@ impl Outlet {
         })
     }
 
-    fn append(&self, channel: &dyn Channel, batch: &EventBatch, ticket: ReceiptTicket) -> Result<(), SendError> {
+    /// Appends to a required channel, waiting for room; a batch over the channel's limit goes in halves.
+    fn append(&self, channel: &dyn Channel, batch: &EventBatch, receipt: &Receipt) -> Result<(), SendError> {
         let events = batch.len() as u64;
-        let mut ticket = ticket;
+        let mut ticket = receipt.ticket();
         loop {
             ticket = match channel.try_append(batch, ticket) {
                 Ok(()) => return Ok(()),
                 Err(AppendError::Full(ticket)) => ticket,
+                Err(AppendError::TooLarge { ticket, .. }) if batch.len() > 1 => {
+                    let middle = batch.len() / 2;
+                    let first = self.append(channel, &batch.slice(0..middle), receipt);
+                    let second = self.append(channel, &batch.slice(middle..batch.len()), receipt);
+                    ticket.complete(Ok(()));
+                    return first.and(second);
+                }
                 Err(error) => {
+                    // The ticket goes with the error: the receipt fails, as nobody keeps these events.
                     let reason = error.to_string();
-                    drop(error);
-                    self.ledger.rejected.add(&format!("channel {}: {reason}", channel.name()), events);
                     return Err(SendError::Refused { channel: channel.name().into(), events, reason });
                 }
             };
             while !channel.wait_for_room(ROOM_POLL) {
                 if self.stop.is_past_deadline() {
-                    drop(ticket);
-                    self.ledger.rejected.add("stopped while channels were full", events);
                     return Err(SendError::Stopped { channel: channel.name().into(), events });
                 }
             }

@@ -62,8 +62,7 @@ fn append_until(log: &Log, content: &[u8], deadline: Instant, durable_bytes: &Ar
 }
 
 fn measure(dir: &Path) -> Result<String, Box<dyn std::error::Error>> {
-    let options = LogOptions { queue_bytes_max: 32 << 20, ..LogOptions::default() };
-    let (log, _) = Log::open(Arc::new(RealDisk), dir, options)?;
+    let (log, _) = Log::open(Arc::new(RealDisk), dir, LogOptions::default())?;
     let content: Vec<u8> = (0..BATCH_BYTES - HEADER_BYTES).map(|index| (index % 251) as u8).collect();
     let durable_bytes = Arc::new(AtomicU64::new(0));
     let (started, cpu_before) = (Instant::now(), cpu_seconds());

@@ -32,7 +32,9 @@ pub enum AppendFailure {
 #[derive(Error)]
 pub enum AppendError {
     /// Back-pressure, not a fault. [`crate::Log::wait_for_room`] tells when it is over.
-    #[error("the log is full ({used_bytes} of {capacity_bytes} bytes retained, {queued_bytes} queued); its groups must catch up")]
+    #[error(
+        "the log is full ({used_bytes} of {capacity_bytes} bytes retained, {queued_bytes} queued); its groups must catch up"
+    )]
     Full {
         /// The batch.
         batch: EncodedBatch,

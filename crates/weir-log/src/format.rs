@@ -162,7 +162,8 @@ mod tests {
     /// Guarantees: what comes back is what went in; a flip is noticed, except in the fields outside the CRC that carry no meaning of their own.
     #[test]
     fn header_round_trip_and_flips() {
-        let header = SegmentHeader { log_id: 77 << 40, base: 123_456, epoch: 70_001, ordinal: 9, created_ms: 1_700_000_000_000 };
+        let header =
+            SegmentHeader { log_id: 77 << 40, base: 123_456, epoch: 70_001, ordinal: 9, created_ms: 1_700_000_000_000 };
         let bytes = header.encode();
         assert_eq!(SegmentHeader::decode(&bytes), Some(header));
         for bit in 0..bytes.len() * 8 {
@@ -170,7 +171,10 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             if let Some(read) = SegmentHeader::decode(&flipped) {
                 assert!((96..128).contains(&bit), "bit {bit} is under the CRC or checked");
-                assert_eq!((read.base, read.log_id, epoch_mark(read.epoch)), (header.base, header.log_id, epoch_mark(header.epoch)));
+                assert_eq!(
+                    (read.base, read.log_id, epoch_mark(read.epoch)),
+                    (header.base, header.log_id, epoch_mark(header.epoch))
+                );
             }
         }
     }
@@ -182,7 +186,14 @@ mod tests {
         assert_eq!(segment_base(&segment_name(42, 0)), Some(42));
         assert_eq!(segment_base(&segment_name(42, 3)), Some(42));
         assert!(segment_name(9, 0) < segment_name(10, 0));
-        for wrong in ["1.log", "00000000000000000001.index", "0000000000000000000a.log", "99999999999999999999.log", ".log", "00000000000000000001.x.log"] {
+        for wrong in [
+            "1.log",
+            "00000000000000000001.index",
+            "0000000000000000000a.log",
+            "99999999999999999999.log",
+            ".log",
+            "00000000000000000001.x.log",
+        ] {
             assert_eq!(segment_base(wrong), None, "{wrong}");
         }
     }

@@ -134,7 +134,13 @@ impl Log {
         }
         if state.is_full(options) {
             let (used_bytes, queued_bytes) = (state.used_bytes, state.queued_bytes);
-            return Err(AppendError::Full { batch, done, used_bytes, queued_bytes, capacity_bytes: options.capacity_bytes });
+            return Err(AppendError::Full {
+                batch,
+                done,
+                used_bytes,
+                queued_bytes,
+                capacity_bytes: options.capacity_bytes,
+            });
         }
         let first = state.next_offset;
         let end = first + u64::from(batch.record_count());
@@ -144,7 +150,12 @@ impl Log {
         let was_idle = state.queue.is_empty();
         state.next_offset = end;
         state.queued_bytes += bytes as u64;
-        state.queue.push_back(Pending { batch, first, arrival_s: arrival_seconds(arrival_ms), receipt: Receipt::new(done) });
+        state.queue.push_back(Pending {
+            batch,
+            first,
+            arrival_s: arrival_seconds(arrival_ms),
+            receipt: Receipt::new(done),
+        });
         drop(state);
         if was_idle {
             shared.work.notify_one();
@@ -275,7 +286,10 @@ impl Drop for Owner {
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Log").field("id", &self.id()).field("durable_end", &self.durable_end()).finish_non_exhaustive()
+        out.debug_struct("Log")
+            .field("id", &self.id())
+            .field("durable_end", &self.durable_end())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Readers: batches as they were written, in order, without a copy.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -104,12 +105,13 @@ impl Reader {
             let chunk = extent
                 .step(place, bytes_max, arena.buffer())
                 .map_err(|source| self.io_error(&located, place.at, source))?;
-            self.take_over(&located, &extent, Step { from: place, chunk, arena }, &mut out);
+            self.take_over(&located, &extent, Step { from: place, chunk, arena }, &mut out)
+                .map_err(|source| self.io_error(&located, place.at, source))?;
         }
         Ok(out)
     }
 
-    fn io_error(&self, located: &Located, at: u64, source: std::io::Error) -> ReadError {
+    fn io_error(&self, located: &Located, at: u64, source: io::Error) -> ReadError {
         ReadError::Io { path: located.view.path.clone(), at, offsets: self.next..located.end, source }
     }
 
@@ -120,7 +122,7 @@ impl Reader {
             let file = match self.shared.disk.open(&view.path, Access::Read) {
                 Ok(file) => file,
                 // Either every group has passed it, and it is gone from the list too; or somebody took it away.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let again = self.shared.locate(self.next);
                     if again.is_some_and(|again| Arc::ptr_eq(&again.view, &view)) {
                         return Err(self.io_error(located, 0, error));
@@ -136,14 +138,19 @@ impl Reader {
     }
 
     /// Whether damage in front of `next` hit something that had been durable for certain.
-    fn was_durable(&self, located: &Located, extent: &Extent<'_>, next: Place, offsets: &Range<u64>) -> bool {
+    fn was_durable(
+        &self,
+        located: &Located,
+        extent: &Extent<'_>,
+        next: Place,
+        offsets: &Range<u64>,
+    ) -> io::Result<bool> {
         let is_known = || {
             let state = self.shared.state.lock();
             let covers = |known: &&LostRange| known.offsets.start <= offsets.start && known.offsets.end >= offsets.end;
             state.lost.iter().find(covers).is_some_and(|known| known.was_durable)
         };
-        // What cannot be read now leaves it open, and open is told as certain: the louder of the two.
-        located.is_synced || is_known() || extent.is_synced_before(next).unwrap_or(true)
+        Ok(located.is_synced || is_known() || extent.is_synced_before(next)?)
     }
 
     /// Tells a loss, unless it lies before what was asked for.
@@ -157,10 +164,10 @@ impl Reader {
     }
 
     /// Turns what the walk found into batches and losses, and moves on.
-    fn take_over(&mut self, located: &Located, extent: &Extent<'_>, step: Step, out: &mut ReadChunk) {
+    fn take_over(&mut self, located: &Located, extent: &Extent<'_>, step: Step, out: &mut ReadChunk) -> io::Result<()> {
         let Step { from, chunk, arena } = step;
         if let Some(damage) = &chunk.damage {
-            let was_durable = self.was_durable(located, extent, chunk.next, &damage.offsets);
+            let was_durable = self.was_durable(located, extent, chunk.next, &damage.offsets)?;
             self.lose(located, damage.offsets.clone(), was_durable, out);
         }
         let mut reached = chunk.next.expected;
@@ -183,6 +190,7 @@ impl Reader {
         if let Some(open) = &mut self.open {
             open.place = Place { at: chunk.next.at, expected: reached };
         }
+        Ok(())
     }
 }
 

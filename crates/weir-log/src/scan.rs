@@ -136,7 +136,8 @@ impl Extent<'_> {
                     let bytes = header.total_bytes();
                     batches.push((cursor..cursor + bytes, header));
                     cursor += bytes;
-                    place = Place { at: place.at + bytes as u64, expected: place.expected + header.record_count as u64 };
+                    place =
+                        Place { at: place.at + bytes as u64, expected: place.expected + header.record_count as u64 };
                 }
                 Found::Partial(bytes) if batches.is_empty() => return Walk::Partial(bytes),
                 Found::Partial(_) | Found::Nothing => break,

@@ -43,20 +43,22 @@ pub(crate) enum Command {
 const LOG_HELP: &str = "DIR is the path of a file channel: the folder with segments/ and groups/ in it.
 
 Which one:
-  how much is in it, who has read how far?       weir log groups DIR       any time
-  what is in it?                                 weir log dump DIR         any time, also beside a running agent
-  is it intact?                                  weir log check DIR        any time; exit code 5 if it is damaged
-  it is damaged, the disk is suspect:            weir log repair DIR --to NEW_DIR
-  a group that nothing reads any more holds it:  weir log drop-group DIR NAME   the agent must not run
+  who has read how far?                 weir log groups DIR
+  what is in it?                        weir log dump DIR
+  is it intact?                         weir log check DIR               exit code 5 if not
+  it is damaged, the disk is suspect:   weir log repair DIR --to NEW_DIR
+  a group that nothing reads any more
+  keeps it from being emptied:          weir log drop-group DIR NAME
 
-An agent starts on a damaged log too: it delivers what is whole, reports what is lost and counts it. Repair is for
-moving what is whole to a healthy disk; it never changes DIR.";
+groups, dump and check change nothing and work beside a running agent; for repair and drop-group
+it must be stopped. An agent starts on a damaged log too: it delivers what is whole, and reports
+and counts what is lost. Repair is for moving what is whole to a healthy disk.";
 
 /// Options of `weir run`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The first SIGTERM or SIGINT stops sources, delivers what is there until shutdown_deadline and exits; a second one exits at once.
-What durable channels still hold is delivered after the next start.
+    after_help = "The first SIGTERM or SIGINT stops the sources, delivers what is there until shutdown_deadline and
+ends; a second one ends at once. What durable channels still hold is delivered after the next start.
 
 Example:
   weir run /etc/weir/agent.toml"
@@ -122,20 +124,19 @@ pub(crate) struct SendArgs {
 
 /// Options of `weir demo`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "The pipeline is an ordinary one: syslog over TCP and UDP -> durable log -> files. `weir demo --print-config` shows it;
-save it, change it, `weir run` it. Senders run in the same process: four fifths of the events go over two TCP
-connections, one fifth over UDP.
+#[command(after_help = "The pipeline is an ordinary one: syslog over TCP and UDP -> durable log -> files.
+`weir demo --print-config` shows it; save it, change it, `weir run` it. The senders run in the
+same process: four fifths of the events go over two TCP connections, one fifth over UDP.
 
-At the end the ledger is printed: what was sent, received, made durable, delivered and found again in the finished
-files. The exit code is 0 only if every line of it closes, else 4.
+At the end the ledger is printed: what was sent, received, made durable, delivered, and found
+again in the finished files. The exit code is 0 only if every line of it closes, else 4.
 
 Examples:
   weir demo --for 20s
-  weir demo --rate 100k/s --dir demo          the log in demo/log, the files in demo/files
-  weir demo --input firewall.log --for 1m     your own lines, replayed; lines of RFC 5424 and 3164 get the time of sending
-  weir demo --for 10s --json                  the report for a script"
-)]
+  weir demo --rate 100k/s --dir demo        the log in demo/log, the files in demo/files
+  weir demo --input firewall.log --for 1m   your own lines; syslog stamps become the time of sending
+  weir demo --for 10s --json                the report for a script
+  weir demo --dir demo                      kill -9 it, start it again: nothing durable is lost")]
 pub(crate) struct DemoArgs {
     /// Events per second over all connections, as 20k/s; unlimited: as fast as the agent takes them, UDP at 10k/s
     #[arg(long, default_value = "20k/s")]
@@ -162,15 +163,13 @@ pub(crate) struct DemoArgs {
 
 /// Options of `weir check`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Every error is printed with file, line, column and what to do; warnings do not fail the check. Then the memory plan:
-what all buffers together may take, against the budget `memory` of [agent].
+#[command(after_help = "Every error is printed with file, line, column and what to do; warnings do not fail the check.
+Then the memory plan: what all buffers together may take, against the budget `memory` of [agent].
 
 Examples:
   weir check agent.toml
   weir check base.toml site.toml --json    several files are read as one
-  weir check --effective agent.toml        what is really configured, defaults filled in, secrets hidden"
-)]
+  weir check --effective agent.toml        what is configured, with defaults and without secrets")]
 pub(crate) struct CheckArgs {
     /// Configuration files; several are read as one
     #[arg(required = true, value_name = "FILE")]
@@ -185,18 +184,16 @@ pub(crate) struct CheckArgs {
 
 /// Options of `weir components`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "All of it is made from the tables that the agent reads configurations with, so it is never out of date.
+#[command(after_help = "Made from the tables that the agent reads configurations with, so never out of date.
 
 Examples:
   weir components                                the types, by kind
   weir components syslog                         every option of one, with default and bounds
   weir components agent                          the options of [agent]
   weir components --reference > reference.toml   every option of every type in one commented file
-  weir components --schema > weir.schema.json    for editors that complete and check TOML"
-)]
+  weir components --schema > weir.schema.json    for editors that complete and check TOML")]
 pub(crate) struct ComponentsArgs {
-    /// A type, as in type = \"...\", or agent
+    /// A type, as in type = "syslog"; or agent
     #[arg(value_name = "TYPE")]
     pub(crate) type_name: Option<String>,
     /// As JSON
@@ -215,15 +212,13 @@ pub(crate) struct ComponentsArgs {
 
 /// Options of `weir status`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "The agent answers if `admin = \"127.0.0.1:9600\"` stands in [agent], or with `weir run --admin`.
+#[command(after_help = "The agent answers if admin = \"127.0.0.1:9600\" stands in [agent], or with `weir run --admin`.
 Exit code: 0 well, 6 degraded or not ready, 1 not reachable.
 
 Examples:
   weir status
   weir status 127.0.0.1:9601 --watch
-  weir status --json | jq '.groups[] | {group, backlog_events, backlog_seconds}'"
-)]
+  weir status --json | jq '.groups[] | {group, backlog_events, backlog_seconds}'")]
 pub(crate) struct StatusArgs {
     /// HOST:PORT of the admin endpoint
     #[arg(default_value = "127.0.0.1:9600")]
@@ -254,8 +249,9 @@ pub(crate) enum LogCommand {
 /// Options of `weir log check`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Reads every segment whole and changes nothing; works beside a running agent. Damage is told to the byte and to the
-offset of the events that were in it. The torn end of a log that was not closed is no damage: nothing in it was acknowledged."
+    after_help = "Reads every segment whole and changes nothing; works beside a running agent. Damage is told to the
+byte, with the offsets of the events that were there. The unfinished end of a log that was not
+closed is no damage: nothing in it was acknowledged."
 )]
 pub(crate) struct LogCheckArgs {
     /// Folder of the log
@@ -290,10 +286,9 @@ pub(crate) struct LogDumpArgs {
 
 /// Options of `weir log repair`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "DIR stays as it is. NEW_DIR gets every whole event at its old offset and the positions of the groups; set the channel's
-path to it afterwards. Stop the agent first: what it appends meanwhile is not in the copy."
-)]
+#[command(after_help = "DIR stays as it is. NEW_DIR gets every whole event at its old offset, and the positions of the
+groups; set the channel's path to it afterwards. Stop the agent first: what it appends meanwhile
+is not in the copy.")]
 pub(crate) struct LogRepairArgs {
     /// Folder of the log
     pub(crate) dir: PathBuf,
@@ -307,6 +302,9 @@ pub(crate) struct LogRepairArgs {
 
 /// Options of `weir log groups`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "POSITION is the next offset the group has to read. Reads the whole log, as `weir log check` does."
+)]
 pub(crate) struct LogGroupsArgs {
     /// Folder of the log
     pub(crate) dir: PathBuf,

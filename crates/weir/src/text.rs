@@ -66,8 +66,8 @@ pub(crate) fn counted(number: usize, what: &str) -> String {
 /// A bar of ten cells, filled to `share` (0.0 to 1.0).
 pub(crate) fn bar(share: f64) -> String {
     const CELLS: usize = 10;
-    // Anything at all shows as one cell: an empty bar means empty.
-    let filled = ((share.clamp(0.0, 1.0) * CELLS as f64).ceil() as usize).min(CELLS);
+    // From one percent on something is to be seen; a full bar is full.
+    let filled = if share < 0.01 { 0 } else { ((share * CELLS as f64) as usize).clamp(1, CELLS) };
     format!("[{}{}]", "#".repeat(filled), ".".repeat(CELLS - filled))
 }
 
@@ -119,8 +119,8 @@ mod tests {
     fn numbers_bars_and_slips() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(
-            [0.0, 0.001, 0.5, 1.0, 7.0].map(bar),
-            ["[..........]", "[#.........]", "[#####.....]", "[##########]", "[##########]"]
+            [0.001, 0.01, 0.5, 0.99, 7.0].map(bar),
+            ["[..........]", "[#.........]", "[#####.....]", "[#########.]", "[##########]"]
         );
         assert_eq!(sparkline([0.0, 7.0, 3.5].into_iter()), "\u{2581}\u{2588}\u{2585}");
         let known = ["syslog", "generate", "null"];

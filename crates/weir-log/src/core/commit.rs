@@ -11,12 +11,12 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::Core;
+use crate::SyncSite;
 use crate::disk::{is_space_error, write_all};
 use crate::errors::AppendFailure;
 use crate::format::data_stamp;
 use crate::options::Durability;
 use crate::report::{Health, ReadOnlyReason};
-use crate::SyncSite;
 
 /// A failed write, sync or creation.
 #[derive(Clone, Debug)]
@@ -159,7 +159,8 @@ impl Core {
             written.receipt.complete(Ok(()));
             buffers.push(written.batch.into_bytes());
         }
-        self.shared.give_buffers(buffers.into_iter());
+        let is_idle = self.pending.is_empty() && self.shared.state.lock().queue.is_empty();
+        self.shared.give_buffers(buffers.into_iter(), is_idle);
         Ok(())
     }
 

@@ -34,7 +34,8 @@ impl Core {
     }
 
     fn dirty_groups(&self) -> impl Iterator<Item = Arc<GroupInner>> + use<> {
-        let groups: Vec<_> = self.shared.state.lock().groups.values().filter(|group| group.is_dirty()).cloned().collect();
+        let groups: Vec<_> =
+            self.shared.state.lock().groups.values().filter(|group| group.is_dirty()).cloned().collect();
         groups.into_iter()
     }
 

@@ -13,18 +13,18 @@ use std::sync::Arc;
 use super::Core;
 use super::commit::Fault;
 use super::positions::quarantine;
+use crate::SyncSite;
 use crate::clock::Clock;
 use crate::disk::{Access, Disk, DiskFile, DiskLock, Locked, write_all};
 use crate::errors::OpenError;
 use crate::format::{SEGMENT_HEADER_BYTES, arrival_seconds};
 use crate::group::{POSITION_SUFFIX, adopt, is_valid_name};
 use crate::options::LogOptions;
-use crate::scan::WINDOW_BYTES;
 use crate::report::{DamagedBytes, Health, LostRange, OpenReport, ReadOnlyReason};
+use crate::scan::WINDOW_BYTES;
 use crate::shared::{SegmentView, Shared, Start};
 use crate::slots::{Kind, Slot, SlotFile, Verdict, read_file};
 use crate::survey::{Dirs, Found, Scan, chain, identity, scan, survey};
-use crate::SyncSite;
 
 /// Opens or makes the log in `dir`.
 pub(crate) fn open(
@@ -37,7 +37,8 @@ pub(crate) fn open(
     let dirs = Dirs::new(dir, options.fallback_dir.as_deref());
     make_dirs(&*disk, &dirs)?;
     let lock = take_lock(&*disk, dir)?;
-    let mut recovery = Recovery { disk: &*disk, dirs: &dirs, report: OpenReport::default(), doomed: Vec::new(), released: 0 };
+    let mut recovery =
+        Recovery { disk: &*disk, dirs: &dirs, report: OpenReport::default(), doomed: Vec::new(), released: 0 };
     let meta = recovery.read_meta()?;
     let mut found = recovery.find_segments(&meta)?;
     let groups = recovery.read_groups()?;
@@ -121,12 +122,10 @@ fn start(mut core: Core, doomed: &[PathBuf]) -> Core {
         outcome = core.meta.write(&*core.disk, epoch, 0);
     }
     // Position files that were found may not have a durable name yet, if their making was interrupted.
-    let outcome = outcome
-        .map_err(|error| Fault::new("write the epoch to", &core.dirs.meta(), &error))
-        .and_then(|()| {
-            let dir = &core.dirs.groups;
-            core.disk.sync_dir(dir, SyncSite::PositionRename).map_err(|error| Fault::new("sync", dir, &error))
-        });
+    let outcome = outcome.map_err(|error| Fault::new("write the epoch to", &core.dirs.meta(), &error)).and_then(|()| {
+        let dir = &core.dirs.groups;
+        core.disk.sync_dir(dir, SyncSite::PositionRename).map_err(|error| Fault::new("sync", dir, &error))
+    });
     if let Err(fault) = outcome {
         core.set_health(Health::ReadOnly { reason: ReadOnlyReason::WriteFailed { detail: fault.detail } });
         return core;
@@ -167,18 +166,20 @@ fn make_dirs(disk: &dyn Disk, dirs: &Dirs) -> Result<(), OpenError> {
 
 /// Makes `dir`, and what is missing above it, durably.
 fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let is_new = match (disk.create_dir(dir), parent) {
-        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+    let Some(parent) = dir.parent() else { return Ok(()) };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let is_new = match disk.create_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_dir(disk, parent)?;
             disk.create_dir(dir)?
         }
-        (made, _) => made?,
+        made => made?,
     };
-    // Also if it was there: the crash may have come between making and syncing it.
-    match parent {
-        Some(parent) if is_new || dir.ends_with("segments") => disk.sync_dir(parent, SyncSite::Directory),
-        _ => Ok(()),
+    // Also if it was there: whoever made it may have died before this.
+    match disk.sync_dir(parent, SyncSite::Directory) {
+        // A directory that an administrator made, below one that we may pass but not read.
+        Err(error) if !is_new && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        outcome => outcome,
     }
 }
 
@@ -215,8 +216,7 @@ impl Recovery<'_> {
 
     /// Lists the segments, decides which log this is, and sorts out what is not part of it.
     fn find_segments(&mut self, meta: &Verdict) -> Result<Vec<Found>, OpenError> {
-        let found =
-            survey(self.disk, self.dirs).map_err(OpenError::io("list the segments in", &self.dirs.segments))?;
+        let found = survey(self.disk, self.dirs).map_err(OpenError::io("list the segments in", &self.dirs.segments))?;
         let stored = meta.newest.map(|slot| (slot.log_id, u32::try_from(slot.value).unwrap_or(u32::MAX)));
         let seen = identity(&found);
         self.report.meta_rebuilt |= stored.is_none() && seen.is_some();
@@ -226,8 +226,11 @@ impl Recovery<'_> {
         self.report.id = id.unwrap_or_else(|| fastrand::u64(1..=i64::MAX as u64));
         let epoch = stored.map_or(0, |(_, epoch)| epoch).max(seen.map_or(0, |(_, epoch)| epoch));
         self.report.epoch = epoch.saturating_add(1);
-        let chain = chain(self.disk, found, self.report.id)
-            .map_err(|(path, source)| OpenError::Io { action: "read", path, source })?;
+        let chain = chain(self.disk, found, self.report.id).map_err(|(path, source)| OpenError::Io {
+            action: "read",
+            path,
+            source,
+        })?;
         self.doomed = chain.superseded;
         for path in chain.strays {
             self.set_aside(&path)?;
@@ -312,7 +315,9 @@ impl Recovery<'_> {
         let mut groups = Vec::new();
         let entries = self.disk.list(&self.dirs.groups).map_err(OpenError::io("list", &self.dirs.groups))?;
         for entry in entries {
-            let Some(name) = entry.name.strip_suffix(POSITION_SUFFIX).filter(|name| is_valid_name(name)) else { continue };
+            let Some(name) = entry.name.strip_suffix(POSITION_SUFFIX).filter(|name| is_valid_name(name)) else {
+                continue;
+            };
             let path = self.dirs.groups.join(&entry.name);
             let read = read_file(self.disk, &path, Kind::Position).map_err(OpenError::io("read", &path))?;
             let mut verdict = read.unwrap_or(Verdict { newest: None, damaged: true });

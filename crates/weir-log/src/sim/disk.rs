@@ -130,7 +130,10 @@ fn inode_of(medium: &Medium, path: &Path) -> io::Result<usize> {
 impl std::fmt::Debug for SimDisk {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let medium = self.medium.lock();
-        out.debug_struct("SimDisk").field("operations", &medium.operations).field("plan", &medium.plan).finish_non_exhaustive()
+        out.debug_struct("SimDisk")
+            .field("operations", &medium.operations)
+            .field("plan", &medium.plan)
+            .finish_non_exhaustive()
     }
 }
 

@@ -185,14 +185,18 @@ impl Medium {
             FaultKind::Space if operation == Operation::Read || operation == Operation::Other => Ok(false),
             FaultKind::Space => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
             FaultKind::Short if !moves_bytes => Ok(false),
-            FaultKind::Short if self.operations % 2 == 0 => Err(io::ErrorKind::Interrupted.into()),
+            FaultKind::Short if self.operations.is_multiple_of(2) => Err(io::ErrorKind::Interrupted.into()),
             FaultKind::Short => Ok(true),
         }
     }
 
     /// Space is taken by what programs see, deleted files not counted.
     pub(super) fn has_room(&self, more: u64) -> bool {
-        let used: u64 = self.nodes.values().map(|node| if let Node::File(inode) = node { self.inodes[*inode].seen.len() as u64 } else { 0 }).sum();
+        let used: u64 = self
+            .nodes
+            .values()
+            .map(|node| if let Node::File(inode) = node { self.inodes[*inode].seen.len() as u64 } else { 0 })
+            .sum();
         self.capacity_bytes.is_none_or(|capacity| used + more <= capacity)
     }
 
@@ -228,7 +232,8 @@ impl Medium {
     }
 
     pub(super) fn sync_dir(&mut self, dir: &Path) {
-        let (settled, open) = std::mem::take(&mut self.changes).into_iter().partition(|change| change.dir() == Some(dir));
+        let (settled, open) =
+            std::mem::take(&mut self.changes).into_iter().partition(|change| change.dir() == Some(dir));
         self.changes = open;
         for change in Vec::into_iter(settled) {
             change.apply(&mut self.durable_nodes);

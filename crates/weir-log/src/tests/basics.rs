@@ -14,10 +14,14 @@ fn append_read_release_delete() {
     let segments = world.segment_files().len();
     assert!(segments >= 4, "{segments}");
     assert_eq!(world.log().start_offset(), 0);
-    world.run(&[Action::Release("a", 60), Action::Turn, Action::Pass(100), Action::Pass(100), Action::Read]).expect("releases");
+    world
+        .run(&[Action::Release("a", 60), Action::Turn, Action::Pass(100), Action::Pass(100), Action::Read])
+        .expect("releases");
     assert!(world.log().start_offset() > 0);
     assert!(world.segment_files().len() < segments);
-    world.run(&[Action::Release("a", 100), Action::Turn, Action::Pass(100), Action::Reopen, Action::Read]).expect("drained");
+    world
+        .run(&[Action::Release("a", 100), Action::Turn, Action::Pass(100), Action::Reopen, Action::Read])
+        .expect("drained");
     let status = world.log().status();
     assert_eq!((status.start_offset, status.oldest_arrival_s), (status.durable_end, None));
     world.check_alive().expect("goes on");
@@ -43,7 +47,9 @@ fn full_and_room_again() {
     world.run(&[Action::Group("a")]).expect("a group");
     world.run(&fill(6)).expect("fills");
     let refused = world.log().append(super::world::batch(999, 1, 100), 0, Box::new(|_| {}));
-    let Err(AppendError::Full { batch, used_bytes, capacity_bytes, .. }) = refused else { panic!("not full: {refused:?}") };
+    let Err(AppendError::Full { batch, used_bytes, capacity_bytes, .. }) = refused else {
+        panic!("not full: {refused:?}")
+    };
     assert_eq!(batch.record_count(), 1);
     assert!(used_bytes >= capacity_bytes);
     assert!(!world.log().wait_for_room(std::time::Duration::ZERO));
@@ -80,7 +86,9 @@ fn full_disk_heals_by_itself() {
     assert!(world.log().status().queued_bytes > 0, "the batch that met the full disk waits");
     world.run(&[Action::Read, Action::Release("a", 30), Action::Turn, Action::Pass(100)]).expect("drains");
     assert!(world.log().groups()[0].durable_position > 0);
-    world.run(&[Action::Pass(5000), Action::Capacity(None), Action::Pass(2000), Action::Pass(10), Action::Read]).expect("heals");
+    world
+        .run(&[Action::Pass(5000), Action::Capacity(None), Action::Pass(2000), Action::Pass(10), Action::Read])
+        .expect("heals");
     assert_eq!(world.log().status().queued_bytes, 0);
     world.check_alive().expect("goes on");
 }

@@ -41,8 +41,9 @@ fn crash_everywhere(options: &LogOptions) {
     assert!(last > 100, "{last} operations");
     for at in 1..=last {
         for (seed, loss) in [(7, Loss::All), (7, Loss::Nothing), (at, Loss::Some), (at + 10_000, Loss::Some)] {
-            crash_at(&script, options, at, loss, seed)
-                .unwrap_or_else(|violation| panic!("power loss at operation {at} of {last}, {loss:?}, seed {seed}: {violation}"));
+            crash_at(&script, options, at, loss, seed).unwrap_or_else(|violation| {
+                panic!("power loss at operation {at} of {last}, {loss:?}, seed {seed}: {violation}")
+            });
         }
     }
 }
@@ -71,7 +72,15 @@ fn power_loss_at_every_operation_of_recovery() {
             let mut world = World::new(first, small_options());
             world.open().expect("opens");
             world.run(&fill(2)).expect("fills");
-            world.run(&[Action::Group("a"), Action::Release("a", 80), Action::Turn, Action::Append { records: 1, bytes: 500 }, Action::Turn]).expect("runs");
+            world
+                .run(&[
+                    Action::Group("a"),
+                    Action::Release("a", 80),
+                    Action::Turn,
+                    Action::Append { records: 1, bytes: 500 },
+                    Action::Turn,
+                ])
+                .expect("runs");
             world.disk.power_loss(Loss::Some);
             world.disk.plan_power_loss(first);
             is_past_the_end = world.try_open().is_some();

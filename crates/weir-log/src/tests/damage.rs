@@ -48,7 +48,13 @@ impl Subject {
                 let end = at + 12 + number(&content[at + 8..at + 12]) as usize;
                 let (first, id) = (number(&content[at..at + 8]), number(&content[at + 61..at + 69]));
                 let offsets = first..first + number(&content[at + 57..at + 61]);
-                places.push(Place { path: path.clone(), bytes: at..end, offsets, id, content: content[at..end].to_vec() });
+                places.push(Place {
+                    path: path.clone(),
+                    bytes: at..end,
+                    offsets,
+                    id,
+                    content: content[at..end].to_vec(),
+                });
                 at = end;
             }
         }
@@ -108,7 +114,8 @@ fn single_bit_flips() {
         let subject = Subject::new(run, 3, None);
         let place = &subject.places[random.usize(..subject.places.len())];
         let at = if run < 100 { place.bytes.start + run as usize } else { random.usize(place.bytes.clone()) };
-        let lost: Vec<_> = Some(place.offsets.clone()).filter(|_| !(12..16).contains(&(at - place.bytes.start))).into_iter().collect();
+        let lost: Vec<_> =
+            Some(place.offsets.clone()).filter(|_| !(12..16).contains(&(at - place.bytes.start))).into_iter().collect();
         subject.disk.edit(&place.path, |bytes| bytes[at] ^= 1 << random.u32(..8));
         let what = format!("run {run}, byte {at} of {:?}", place.offsets);
         subject.expect(&lost, &what);
@@ -181,7 +188,12 @@ fn missing_segments() {
         let subject = Subject::new(1, 4, Some("a"));
         let files = subject.world.segment_files();
         let paths: Vec<_> = gone.iter().map(|index| files[*index].clone()).collect();
-        let lost: Vec<_> = subject.places.iter().filter(|place| paths.contains(&place.path)).map(|place| place.offsets.clone()).collect();
+        let lost: Vec<_> = subject
+            .places
+            .iter()
+            .filter(|place| paths.contains(&place.path))
+            .map(|place| place.offsets.clone())
+            .collect();
         paths.iter().for_each(|path| subject.disk.remove(path));
         subject.expect(&lost, &format!("without {gone:?}"));
     }
@@ -239,7 +251,8 @@ fn position_missing_or_damaged() {
 #[test]
 fn misdirected_write() {
     let subject = Subject::new(1, 2, None);
-    let of_first: Vec<_> = subject.places.iter().filter(|place| place.path == subject.places[0].path).cloned().collect();
+    let of_first: Vec<_> =
+        subject.places.iter().filter(|place| place.path == subject.places[0].path).cloned().collect();
     // Batches alternate between two sizes, so the fifth fits where the first is.
     let (here, there) = (&of_first[0], &of_first[4]);
     assert_eq!(here.bytes.len(), there.bytes.len());
@@ -276,7 +289,10 @@ fn damaged_segments_are_kept_for_a_look() {
     subject.disk.edit(&place.path, |bytes| bytes[place.bytes.start + 70] ^= 1);
     subject.world.tolerates_damage = true;
     subject.world.open().expect("opens");
-    subject.world.run(&[Action::Read, Action::Turn, Action::Release("a", 100), Action::Turn, Action::Pass(60)]).expect("releases");
+    subject
+        .world
+        .run(&[Action::Read, Action::Turn, Action::Release("a", 100), Action::Turn, Action::Pass(60)])
+        .expect("releases");
     assert!(!subject.disk.files().contains(&place.path));
     assert!(subject.disk.files().contains(&Path::new("/log/quarantine").join(place.path.file_name().expect("a name"))));
 }
@@ -300,7 +316,10 @@ fn repair_makes_a_sound_copy() {
     let owed: Vec<_> = subject.places.iter().filter(|place| place.path != gone && place.bytes != hit.bytes).collect();
     let mut dumped = Vec::new();
     let verdict = check(&subject.disk, to, None).expect("checks");
-    assert!(verdict.segments.iter().all(|segment| segment.damaged.is_empty() || segment.torn_bytes == 0), "{verdict:?}");
+    assert!(
+        verdict.segments.iter().all(|segment| segment.damaged.is_empty() || segment.torn_bytes == 0),
+        "{verdict:?}"
+    );
     assert_eq!(verdict.meta, FileState::Good);
     dump(&subject.disk, to, None, 0..u64::MAX, |stored| {
         dumped.push((stored.range(), id_of(stored).expect("whole")));
@@ -313,7 +332,8 @@ fn repair_makes_a_sound_copy() {
     assert!(matches!(again, Err(crate::tools::ToolError::NotEmpty { .. })), "{again:?}");
     let options = LogOptions { ..small_options() };
     let clock = std::sync::Arc::new(crate::sim::SimClock::default());
-    let (mut core, opened) = crate::core::open(std::sync::Arc::new(subject.disk.clone()), clock, to, options).expect("opens");
+    let (mut core, opened) =
+        crate::core::open(std::sync::Arc::new(subject.disk.clone()), clock, to, options).expect("opens");
     assert_eq!(opened.start_offset, 0);
     core.close().expect("closes");
 }

@@ -93,7 +93,9 @@ fn failed_sync_moves_on_to_a_new_segment() {
         world.run(&[Action::Pass(10)]).expect("synced");
         let acked = world.acked_batches();
         assert!(acked > 0);
-        world.run(&[Action::Append { records: 2, bytes: 300 }, Action::Append { records: 2, bytes: 300 }, Action::Turn]).expect("written");
+        world
+            .run(&[Action::Append { records: 2, bytes: 300 }, Action::Append { records: 2, bytes: 300 }, Action::Turn])
+            .expect("written");
         // The next operation is the sync.
         world.disk.plan_fault(Some(Fault { at: 1, kind: FaultKind::Io, is_persistent: false }));
         world.run(&[Action::Pass(10), Action::Read]).expect("moves on");

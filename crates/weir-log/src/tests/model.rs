@@ -4,8 +4,8 @@ use super::world::{Action, Violation, World, small_options};
 use crate::sim::{Fault, FaultKind, Loss};
 use crate::{Durability, LogOptions};
 
-/// Runs per test: each takes about a millisecond.
-const RUNS: u64 = 60000;
+/// Runs per test: each takes about half a millisecond.
+const RUNS: u64 = 4000;
 const STEPS: usize = 60;
 
 const GROUPS: [&str; 3] = ["a", "b", "c"];

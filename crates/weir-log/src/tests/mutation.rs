@@ -58,7 +58,12 @@ fn released(world: &mut World) -> Result<(), Violation> {
 /// The process dies, the system does not; what the next opening shows survives a power loss.
 fn shown_after_a_kill(world: &mut World) -> Result<(), Violation> {
     world.open()?;
-    world.run(&[Action::Append { records: 2, bytes: 600 }, Action::Turn, Action::Kill, Action::Append { records: 2, bytes: 600 }])?;
+    world.run(&[
+        Action::Append { records: 2, bytes: 600 },
+        Action::Turn,
+        Action::Kill,
+        Action::Append { records: 2, bytes: 600 },
+    ])?;
     world.run(&[Action::Pass(1), Action::Pass(10)])?;
     world.recover(Some(Loss::All))
 }

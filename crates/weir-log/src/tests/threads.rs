@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::world::{batch, id_of};
 use crate::sim::SimDisk;
 use crate::{
-    AppendError, CloseError, Disk, Durability, Group, Health, Log, LogOptions, OpenError, RealDisk, ReadOnlyReason,
+    AppendError, CloseError, Disk, Durability, Group, Health, Log, LogOptions, OpenError, ReadOnlyReason, RealDisk,
 };
 
 /// How long a test waits for something that must happen; far more than it takes, so that only a hang meets it.
@@ -34,7 +34,9 @@ fn append_durably(log: &Log, id: u64, bytes: usize) {
 /// Reads a group to the end of the log, releasing as it goes; returns the ids it saw.
 fn drain(log: &Log, group: &Group, until: u64) -> Vec<u64> {
     let (sender, changes) = mpsc::channel();
-    log.on_change(Box::new(move || drop(sender.send(()))));
+    log.on_change(Box::new(move || {
+        let _ = sender.send(());
+    }));
     let (mut reader, mut ids) = (group.reader(group.position()), Vec::new());
     while reader.next_offset() < until {
         let chunk = reader.read(256 << 10).expect("reads");
@@ -61,7 +63,10 @@ fn appenders_and_groups_in_parallel() {
             let log = &log;
             scope.spawn(move || (0..PER_THREAD).for_each(|index| append_durably(log, thread * 1000 + index, 20_000)));
         }
-        let drain_all = |group| { let log = &log; move || drain(log, group, 4 * PER_THREAD * 3) };
+        let drain_all = |group| {
+            let log = &log;
+            move || drain(log, group, 4 * PER_THREAD * 3)
+        };
         let readers: Vec<_> = groups.iter().map(|group| scope.spawn(drain_all(group))).collect();
         readers.into_iter().map(|reader| reader.join().expect("reads")).collect::<Vec<_>>()
     });
@@ -93,7 +98,10 @@ fn second_owner_is_refused() {
     let refused = Log::open(Arc::new(RealDisk), dir.path(), options()).expect_err("in use");
     let text = refused.to_string();
     assert!(matches!(refused, OpenError::Locked { .. }));
-    assert!(text.contains(&std::process::id().to_string()) && text.contains(&dir.path().display().to_string()), "{text}");
+    assert!(
+        text.contains(&std::process::id().to_string()) && text.contains(&dir.path().display().to_string()),
+        "{text}"
+    );
     first.close().expect("closes");
     drop(first);
     open(dir.path(), options());
@@ -177,7 +185,9 @@ fn full_disk_with_a_thread() {
     disk.set_capacity(Some(0));
     let (sender, receipts) = mpsc::channel();
     let (wake, changes) = mpsc::channel();
-    log.on_change(Box::new(move || drop(wake.send(()))));
+    log.on_change(Box::new(move || {
+        let _ = wake.send(());
+    }));
     for id in 0..2 {
         let sender = sender.clone();
         log.append(batch(id, 1, 2500), 0, Box::new(move |outcome| drop(sender.send(outcome)))).expect("taken");
@@ -186,7 +196,10 @@ fn full_disk_with_a_thread() {
         changes.recv_timeout(PATIENCE).expect("the second batch meets the full disk");
     }
     let refused = log.append(batch(9, 1, 100), 0, Box::new(|_| {}));
-    assert!(matches!(refused, Err(AppendError::ReadOnly { reason: ReadOnlyReason::DiskFull { .. }, .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(AppendError::ReadOnly { reason: ReadOnlyReason::DiskFull { .. }, .. })),
+        "{refused:?}"
+    );
     disk.set_capacity(None);
     for _ in 0..2 {
         receipts.recv_timeout(PATIENCE).expect("completes").expect("durable");
@@ -206,8 +219,13 @@ fn large_backlog_opens_by_headers() {
     std::fs::create_dir(&segments).expect("made");
     let last: PathBuf = segments.join(crate::format::segment_name(SEGMENTS - 1, 0));
     for base in 0..SEGMENTS {
-        let header =
-            crate::format::SegmentHeader { log_id: 42, base, epoch: 3, ordinal: base as u32, created_ms: 1_700_000_000_000 };
+        let header = crate::format::SegmentHeader {
+            log_id: 42,
+            base,
+            epoch: 3,
+            ordinal: base as u32,
+            created_ms: 1_700_000_000_000,
+        };
         let mut only = batch(base, 1, 500);
         only.stamp(crate::format::data_stamp(base, 3, 1_700_000_000, true));
         let mut bytes = header.encode().to_vec();

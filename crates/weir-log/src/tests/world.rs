@@ -215,7 +215,8 @@ impl World {
         let (log_start, log_end) = (self.log().start_offset(), self.log().durable_end());
         ensure(report.epoch > self.epoch, || format!("epoch {} after {}", report.epoch, self.epoch))?;
         // A log that opens read-only because it could not write its epoch never writes anything under it.
-        let is_failing = matches!(self.log().status().health, Health::ReadOnly { reason: ReadOnlyReason::WriteFailed { .. } });
+        let is_failing =
+            matches!(self.log().status().health, Health::ReadOnly { reason: ReadOnlyReason::WriteFailed { .. } });
         self.epoch = if is_failing { self.epoch } else { report.epoch };
         ensure(log_end >= self.durable_end, || format!("ends at {log_end}, was durable to {}", self.durable_end))?;
         ensure(log_start >= self.start || self.had_errors, || format!("starts at {log_start} after {}", self.start))?;
@@ -231,11 +232,14 @@ impl World {
 
     /// Segments that were deleted before the log said so stay deleted.
     fn compare_space(&self) -> Result<(), Violation> {
-        let bases: Vec<u64> = self.segment_files().iter().filter_map(|path| segment_base(path.file_name()?.to_str()?)).collect();
+        let bases: Vec<u64> =
+            self.segment_files().iter().filter_map(|path| segment_base(path.file_name()?.to_str()?)).collect();
         // Of two segments with the same base one was never used.
         let pairs = bases.iter().zip(bases.iter().skip(1));
         let revived = pairs.into_iter().find(|(base, next)| base < next && **next <= self.start);
-        ensure(revived.is_none() || self.had_errors, || format!("a deleted segment is back, at {revived:?} below {}", self.start))
+        ensure(revived.is_none() || self.had_errors, || {
+            format!("a deleted segment is back, at {revived:?} below {}", self.start)
+        })
     }
 
     fn compare_groups(&mut self) -> Result<(), Violation> {
@@ -243,9 +247,12 @@ impl World {
         let listed = session.log.groups();
         for (name, model) in &self.groups {
             let found = listed.iter().find(|group| group.name == *name).ok_or(format!("group {name} is gone"))?;
-            let fits = found.position >= model.durable && found.position <= model.released.max(session.log.start_offset());
+            let fits =
+                found.position >= model.durable && found.position <= model.released.max(session.log.start_offset());
             // A position file that cannot be read makes a group start over.
-            ensure(fits || self.tolerates_errors, || format!("group {name} at {} of {}..{}", found.position, model.durable, model.released))?;
+            ensure(fits || self.tolerates_errors, || {
+                format!("group {name} at {} of {}..{}", found.position, model.durable, model.released)
+            })?;
             session.groups.insert(name, session.log.group(name).map_err(|error| error.to_string())?);
         }
         for (name, model) in &mut self.groups {
@@ -259,7 +266,9 @@ impl World {
     fn compare_data(&mut self) -> Result<(), Violation> {
         let Some(session) = &self.session else { return Ok(()) };
         let (start, end) = (session.log.start_offset(), session.log.durable_end());
-        ensure(start <= self.deletable || self.tolerates_damage, || format!("starts at {start}, released only to {}", self.deletable))?;
+        ensure(start <= self.deletable || self.tolerates_damage, || {
+            format!("starts at {start}, released only to {}", self.deletable)
+        })?;
         let mut reader = Reader::new(session.core.shared.clone(), start);
         let (mut seen, mut expected) = (BTreeMap::new(), start);
         loop {
@@ -279,7 +288,9 @@ impl World {
             }
             for stored in &chunk.batches {
                 let (id, range) = (id_of(stored)?, stored.range());
-                ensure(range.start == expected || self.tolerates_damage, || format!("{range:?} where {expected} was due"))?;
+                ensure(range.start == expected || self.tolerates_damage, || {
+                    format!("{range:?} where {expected} was due")
+                })?;
                 ensure(range.start >= expected, || format!("{range:?} repeats, {expected} was due"))?;
                 expected = range.end;
                 ensure(seen.insert(id, range).is_none(), || format!("batch {id} twice"))?;
@@ -289,7 +300,9 @@ impl World {
         }
         ensure(expected == end || self.tolerates_damage, || format!("read to {expected} of {end}"))?;
         for (id, range) in &seen {
-            ensure(self.ranges.get(id) == Some(range), || format!("batch {id} at {range:?}, written {:?}", self.ranges.get(id)))?;
+            ensure(self.ranges.get(id) == Some(range), || {
+                format!("batch {id} at {range:?}, written {:?}", self.ranges.get(id))
+            })?;
         }
         for id in self.acked.lock().iter() {
             let is_there = self.ranges[id].end <= start || seen.contains_key(id) || self.tolerates_damage;
@@ -435,7 +448,9 @@ impl World {
     }
 
     pub(super) fn segment_files(&self) -> Vec<PathBuf> {
-        let is_segment = |path: &PathBuf| path.starts_with("/log/segments") && path.extension().is_some_and(|extension| extension == "log");
+        let is_segment = |path: &PathBuf| {
+            path.starts_with("/log/segments") && path.extension().is_some_and(|extension| extension == "log")
+        };
         self.disk.files().into_iter().filter(is_segment).collect()
     }
 }

@@ -122,7 +122,8 @@ pub fn check(disk: &dyn Disk, dir: &Path, fallback_dir: Option<&Path>) -> Result
     }
     for (index, found) in chain.kept.iter().enumerate() {
         let next = chain.kept.get(index + 1);
-        let scan = scan(disk, found, next.map_or(u64::MAX, |next| next.base)).map_err(ToolError::io("read", &found.path))?;
+        let scan =
+            scan(disk, found, next.map_or(u64::MAX, |next| next.base)).map_err(ToolError::io("read", &found.path))?;
         let epoch = found.header.map(|header| header.epoch);
         // Rolled, or closed, by the opening that wrote it.
         let is_synced = epoch.is_some()
@@ -191,8 +192,11 @@ pub(super) fn look(disk: &dyn Disk, dirs: &Dirs) -> Result<(Chain, Option<Verdic
     }
     let stored = meta.as_ref().and_then(|meta| meta.newest).map(|slot| slot.log_id);
     let id = identity(&found).map(|(id, _)| id).or(stored);
-    let chain = chain(disk, found, id.unwrap_or_default())
-        .map_err(|(path, source)| ToolError::Io { action: "read", path, source })?;
+    let chain = chain(disk, found, id.unwrap_or_default()).map_err(|(path, source)| ToolError::Io {
+        action: "read",
+        path,
+        source,
+    })?;
     Ok((chain, meta, id))
 }
 
@@ -206,7 +210,8 @@ pub(super) fn read_groups(disk: &dyn Disk, dirs: &Dirs, id: Option<u64>) -> Resu
         let Some(name) = entry.name.strip_suffix(POSITION_SUFFIX) else { continue };
         let path = dirs.groups.join(&entry.name);
         let verdict = read_file(disk, &path, Kind::Position).map_err(ToolError::io("read", &path))?;
-        let own = verdict.map(|verdict| Verdict { newest: verdict.newest.filter(|slot| Some(slot.log_id) == id), ..verdict });
+        let own =
+            verdict.map(|verdict| Verdict { newest: verdict.newest.filter(|slot| Some(slot.log_id) == id), ..verdict });
         let position = own.as_ref().and_then(|verdict| verdict.newest).map(|slot| slot.value);
         groups.push(GroupCheck { name: name.to_owned(), state: state_of(own.as_ref()), position });
     }

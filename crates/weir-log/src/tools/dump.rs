@@ -85,8 +85,7 @@ pub(super) fn for_each_batch(
     let mut place = Place { at: SEGMENT_HEADER_BYTES, expected: found.base };
     loop {
         let mut arena = pool.take();
-        let chunk =
-            extent.step(place, WINDOW_BYTES, arena.buffer()).map_err(ToolError::io("read", &found.path))?;
+        let chunk = extent.step(place, WINDOW_BYTES, arena.buffer()).map_err(ToolError::io("read", &found.path))?;
         let buffer = arena.freeze();
         for (range, header) in chunk.batches {
             let stored = StoredBatch { bytes: buffer.slice(range), header };

@@ -25,7 +25,7 @@ pub(crate) fn components(args: &ComponentsArgs) -> Result<Exit, Failure> {
     } else if let Some(name) = &args.type_name {
         one(&catalogue, name, args)?;
     } else if args.json {
-        print_json(&all_specs(&catalogue).map(|spec| overview(spec)).collect::<Vec<_>>());
+        print_json(&all_specs(&catalogue).map(overview).collect::<Vec<_>>());
     } else if args.markdown {
         print(markdown_index(&catalogue).trim_end());
     } else {

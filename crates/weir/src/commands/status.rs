@@ -28,7 +28,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     loop {
         let (text, status) = ask(&args.address)?;
         let shown = if args.json { text } else { status_text::render(&status) };
-        let written = write!(std::io::stdout(), "{clear}{}\n", shown.trim_end());
+        let written = writeln!(std::io::stdout(), "{clear}{}", shown.trim_end());
         signals.wait(WATCH_EVERY);
         // A reader that went away ends the watch.
         if signals.stop_was_asked() || written.is_err() {

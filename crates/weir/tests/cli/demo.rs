@@ -1,6 +1,19 @@
 //! `weir demo`: it works, and proves it.
 
-use crate::support::{done, folder, weir, write};
+use std::path::Path;
+
+use weir_lab::files::read_files;
+
+use crate::support::{Running, done, eventually, folder, status, weir, write};
+
+/// A demo in `dir` that goes on until it is told to stop, and has delivered something.
+fn running_demo(dir: &Path) -> (Running, String) {
+    let mut demo =
+        Running::of(weir(&["demo", "--rate", "20k/s", "--json", "--admin", "127.0.0.1:0", "--dir"]).arg(dir));
+    let address = demo.admin();
+    eventually("deliveries", || (status(&address)["groups"][0]["delivered"].as_u64()? > 0).then_some(()));
+    (demo, address)
+}
 
 /// Scenario: the demo for a moment, twice in the same folder.
 /// Guarantees: exit code 0, and a ledger that closes from what was sent to the lines in files; the second run goes on with
@@ -40,7 +53,7 @@ fn the_demo_replays_a_file() {
 }
 
 /// The text of all files under a folder.
-fn text_of(folder: &std::path::Path) -> String {
+fn text_of(folder: &Path) -> String {
     let mut text = String::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -74,4 +87,38 @@ fn what_the_demo_needs_is_named() {
         assert_eq!(refused.code, Some(1), "{}", refused.err);
         assert!(refused.err.contains(path) && refused.err.contains(option), "{}", refused.err);
     }
+}
+
+/// Scenario: Ctrl-C while the demo runs without an end.
+/// Guarantees: it stops in order, with the ledger, exit code 0.
+#[test]
+fn ctrl_c_ends_with_the_ledger() {
+    let folder = folder();
+    let (demo, _address) = running_demo(folder.path());
+    demo.signal(libc::SIGINT);
+    let done = demo.end();
+    assert_eq!(done.code, Some(0), "{}{}", done.out, done.err);
+    assert_eq!(done.json()["ledger"]["closes"], true);
+}
+
+/// Scenario: the demo is killed while events are in the log and in unfinished files, and then run again in its folder.
+/// Guarantees: everything that was durable when it died is in the files: each event of the log once, none twice.
+#[test]
+fn a_killed_demo_loses_nothing_durable() {
+    let folder = folder();
+    let (demo, address) = running_demo(folder.path());
+    let durable = status(&address)["sources"][0]["durable"].as_u64().expect("a number");
+    demo.signal(libc::SIGKILL);
+    assert_eq!(demo.end().code, None);
+
+    let again = done(weir(&["demo", "--for", "1s", "--rate", "2k/s", "--json", "--dir"]).arg(folder.path()));
+    assert_eq!(again.code, Some(0), "{}{}", again.out, again.err);
+    let ledger = &again.json()["ledger"];
+    let received = ledger["received"].as_u64().expect("a number");
+    let log = done(weir(&["log", "check", "--json"]).arg(folder.path().join("log")));
+    assert_eq!(log.code, Some(0), "{}", log.out);
+    let end = log.json()["end_offset"].as_u64().expect("a number");
+    assert!(end >= durable + received, "{end} events were numbered, {durable} and {received} were durable");
+    let files = read_files(&folder.path().join("files")).expect("finished files");
+    assert_eq!(files.totals.lines, end);
 }

@@ -136,3 +136,19 @@ fn a_wrong_configuration_does_not_start() {
     assert_eq!(refused.code, Some(3), "{}", refused.err);
     assert!(refused.err.contains("did you mean \"lanes\"?") && !log.exists(), "{}", refused.err);
 }
+
+/// Scenario: an agent that is to log JSON, from start to end.
+/// Guarantees: every line it logs is a JSON object with level and message.
+#[test]
+fn logs_are_structured() {
+    let folder = folder();
+    let text = spooling(&folder.path().join("log"), "events = 100");
+    let file = write(folder.path(), "agent.toml", &format!("[agent]\nlog_format = \"json\"\n{text}"));
+    let done = done(weir(&["run"]).arg(&file));
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    for line in done.err.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect(line);
+        assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+    assert!(done.err.contains("agent stopped"), "{}", done.err);
+}

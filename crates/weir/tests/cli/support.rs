@@ -95,7 +95,7 @@ pub(crate) fn assert_generated(path: &Path, wanted: &str) {
     assert!(found == wanted, "{name} is not what the code says; regenerate it: WEIR_UPDATE=1 cargo test -p weir");
 }
 
-/// `weir run`, from start to end.
+/// A command that runs until it is stopped.
 pub(crate) struct Running {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
@@ -106,7 +106,11 @@ impl Running {
     /// Starts `weir run --admin 127.0.0.1:0 --json` on these files.
     pub(crate) fn start(files: &[&Path], environment: &[(&str, &str)]) -> Self {
         let mut command = weir(&["run", "--admin", "127.0.0.1:0", "--json"]);
-        command.args(files).envs(environment.iter().copied());
+        Self::of(command.args(files).envs(environment.iter().copied()))
+    }
+
+    /// Starts a command whose log says where its admin endpoint answers.
+    pub(crate) fn of(command: &mut Command) -> Self {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -131,8 +135,10 @@ impl Running {
                 panic!("it ended with {status}:\n{}", self.log());
             }
             let log = self.log();
-            let (_, rest) = log.split_once("admin endpoint answers address=")?;
-            Some(rest.split_whitespace().next().expect("an address").to_owned())
+            let at = ["admin endpoint answers address=", "admin endpoint at "];
+            let (_, rest) = at.iter().find_map(|words| log.split_once(words))?;
+            let address = rest.split_whitespace().next().expect("an address");
+            Some(address.trim_end_matches(':').to_owned())
         })
     }
 

@@ -103,7 +103,10 @@ fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<
         "gzip" => Compression::Gzip,
         _ => Compression::None,
     };
-    let log = LogOptions { segment_bytes, capacity_bytes, durability, ..LogOptions::default() };
+    let defaults = LogOptions::default();
+    // Two batches fit a segment, whatever its size; larger ones are split on the way in.
+    let batch_bytes_max = defaults.batch_bytes_max.min(segment_bytes as usize / 2);
+    let log = LogOptions { segment_bytes, capacity_bytes, durability, batch_bytes_max, ..defaults };
     Some(Arc::new(Spec { path: options.path_opt("path").map(Path::to_path_buf), log, compression }))
 }
 

@@ -18,10 +18,7 @@ pub(crate) struct Places {
 impl Places {
     /// Below `dir`, or below a new temporary folder that nobody else uses. Makes the folder if `create`.
     pub(crate) fn new(dir: Option<&Path>, create: bool) -> Result<Self, Failure> {
-        let dir = match dir {
-            Some(dir) => dir.to_owned(),
-            None => std::env::temp_dir().join(format!("weir-demo-{}", std::process::id())),
-        };
+        let dir = dir.map_or_else(unused_folder, Path::to_owned);
         if create {
             std::fs::create_dir_all(&dir).map_err(|error| {
                 Failure::because(
@@ -38,6 +35,12 @@ impl Places {
         }
         Ok(Self { log: dir.join("log"), files: dir.join("files"), dir })
     }
+}
+
+/// A temporary folder that does not exist yet: process ids come back, and with them the folders of earlier demos.
+fn unused_folder() -> PathBuf {
+    let name = |attempt: u32| std::env::temp_dir().join(format!("weir-demo-{}-{attempt}", std::process::id()));
+    (1..).map(name).find(|path| !path.exists()).expect("the folder is not full of four billion demos")
 }
 
 /// Free ports on loopback, held until the agent takes them.
