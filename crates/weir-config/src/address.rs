@@ -56,33 +56,20 @@ impl HostPort {
     /// [`AddressError::NoPort`], [`AddressError::Port`] or [`AddressError::Host`].
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let (host, port) = text.rsplit_once(':').ok_or(AddressError::NoPort)?;
-        let (bare, bracketed) = match host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-        {
+        let (bare, bracketed) = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(inner) => (inner, true),
             None => (host, false),
         };
         let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '*');
-        let well_formed = if bracketed {
-            bare.parse::<std::net::Ipv6Addr>().is_ok()
-        } else {
-            bare.chars().all(is_host)
-        };
+        let well_formed =
+            if bracketed { bare.parse::<std::net::Ipv6Addr>().is_ok() } else { bare.chars().all(is_host) };
         if bare.is_empty() || !well_formed {
-            return Err(AddressError::Host {
-                host: host.to_owned(),
-            });
+            return Err(AddressError::Host { host: host.to_owned() });
         }
-        let port = port.parse().map_err(|_| AddressError::Port {
-            port: port.to_owned(),
-        })?;
+        let port = port.parse().map_err(|_| AddressError::Port { port: port.to_owned() })?;
         // "*" is what people write for every interface.
         let host = if bare == "*" { "0.0.0.0" } else { bare };
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+        Ok(Self { host: host.to_owned(), port })
     }
 }
 
@@ -142,10 +129,7 @@ impl fmt::Display for AddressError {
             Self::NoPort => f.write_str("the address has no port; write HOST:PORT"),
             Self::Port { port } => write!(f, "{port:?} is not a port (0 to 65535)"),
             Self::Host { host } => {
-                write!(
-                    f,
-                    "{host:?} is not a host name or IP address (IPv6 needs brackets: [::1])"
-                )
+                write!(f, "{host:?} is not a host name or IP address (IPv6 needs brackets: [::1])")
             }
             Self::NoPath => f.write_str("the address has no path; write unix:/PATH"),
         }
@@ -160,9 +144,7 @@ impl Address {
     /// # Errors
     /// [`AddressError`], which says what to write.
     pub fn parse(text: &str, allowed: &[Scheme]) -> Result<Self, AddressError> {
-        let named = allowed
-            .iter()
-            .find_map(|scheme| Some((*scheme, text.strip_prefix(scheme.prefix())?)));
+        let named = allowed.iter().find_map(|scheme| Some((*scheme, text.strip_prefix(scheme.prefix())?)));
         let (scheme, rest) = match (named, allowed) {
             (Some(named), _) => named,
             (None, [only]) if !text.contains("://") => (*only, text),

@@ -3,9 +3,7 @@
 use crate::check::{Checker, UnknownKeys};
 use crate::document::{Key, Node, NodeValue};
 use crate::spec::{Catalogue, ComponentKind, TypeSpec};
-use crate::{
-    Diagnostic, Diagnostics, Document, Environment, Location, Options, references, suggest,
-};
+use crate::{Diagnostic, Diagnostics, Document, Environment, Location, Options, references, suggest};
 
 /// Longest name of a component: names become parts of file names and metric labels.
 const NAME_BYTES_MAX: usize = 64;
@@ -55,9 +53,7 @@ impl AgentConfig {
     /// The component of `kind` with this name.
     #[must_use]
     pub fn find(&self, kind: ComponentKind, name: &str) -> Option<&ComponentConfig> {
-        self.components(kind)
-            .iter()
-            .find(|component| component.name == name)
+        self.components(kind).iter().find(|component| component.name == name)
     }
 }
 
@@ -77,11 +73,7 @@ impl Document {
     /// getters never meet a hole and a component's own checks can add to the diagnostics. Do not run an agent whose
     /// diagnostics [have errors](Diagnostics::has_errors).
     #[must_use]
-    pub fn check(
-        &self,
-        catalogue: &Catalogue,
-        environment: Environment<'_>,
-    ) -> (AgentConfig, Diagnostics) {
+    pub fn check(&self, catalogue: &Catalogue, environment: Environment<'_>) -> (AgentConfig, Diagnostics) {
         let mut checker = Checker::new(self, environment);
         self.check_top_level(&mut checker);
         let agent = self.check_agent(catalogue, &mut checker);
@@ -93,26 +85,14 @@ impl Document {
             }
         }
         let [sources, interceptors, channels, sinks] = components;
-        let config = AgentConfig {
-            agent,
-            sources,
-            interceptors,
-            channels,
-            sinks,
-        };
+        let config = AgentConfig { agent, sources, interceptors, channels, sinks };
         references::check(self, &named, &config, &mut checker);
         (config, checker.diagnostics)
     }
 
     fn check_top_level(&self, checker: &mut Checker<'_>) {
-        let known: Vec<_> = std::iter::once("agent")
-            .chain(ComponentKind::ALL.map(ComponentKind::section))
-            .collect();
-        for key in self
-            .root
-            .iter()
-            .filter(|key| !known.contains(&key.name.as_str()))
-        {
+        let known: Vec<_> = std::iter::once("agent").chain(ComponentKind::ALL.map(ComponentKind::section)).collect();
+        for key in self.root.iter().filter(|key| !known.contains(&key.name.as_str())) {
             let message = format!("unknown section \"{}\"", key.name);
             let hint = suggest::hint(&key.name, "the sections are", &known);
             checker.report(Diagnostic::error(&key.location, &key.name, message).with_hint(hint));
@@ -123,16 +103,11 @@ impl Document {
         let specs: Vec<_> = catalogue.agent().iter().collect();
         let key = self.root.iter().find(|key| key.name == "agent");
         let (location, keys) = match key {
-            Some(key) => (
-                &key.node.location,
-                table(&key.node, "agent", checker).unwrap_or_default(),
-            ),
+            Some(key) => (&key.node.location, table(&key.node, "agent", checker).unwrap_or_default()),
             None => (&self.origin, &[][..]),
         };
         let keys: Vec<_> = keys.iter().collect();
-        checker
-            .section("agent", location, &keys, &specs, UnknownKeys::Report)
-            .options
+        checker.section("agent", location, &keys, &specs, UnknownKeys::Report).options
     }
 
     /// Every `[KIND.NAME]`, in the order of kinds and files.
@@ -150,16 +125,10 @@ impl Document {
                     let hint = format!(
                         "a name has letters, digits, - and _, at most {NAME_BYTES_MAX}: it becomes part of file names and metrics"
                     );
-                    checker
-                        .report(Diagnostic::error(&key.location, &path, message).with_hint(hint));
+                    checker.report(Diagnostic::error(&key.location, &path, message).with_hint(hint));
                 }
                 let keys = table(&key.node, &path, checker);
-                named.push(Named {
-                    kind,
-                    name: &key.name,
-                    location: &key.node.location,
-                    keys,
-                });
+                named.push(Named { kind, name: &key.name, location: &key.node.location, keys });
             }
         }
         named
@@ -184,21 +153,14 @@ fn table<'a>(node: &'a Node, path: &str, checker: &mut Checker<'_>) -> Option<&'
 }
 
 /// The configuration of a component; `None` after errors.
-fn check_component(
-    component: &Named<'_>,
-    catalogue: &Catalogue,
-    checker: &mut Checker<'_>,
-) -> Option<ComponentConfig> {
+fn check_component(component: &Named<'_>, catalogue: &Catalogue, checker: &mut Checker<'_>) -> Option<ComponentConfig> {
     let path = format!("{}.{}", component.kind.section(), component.name);
     let all_keys = component.keys?;
     let spec = component_type(component, all_keys, &path, catalogue, checker);
     let (specs, unknown_keys) = match spec {
         Some(spec) => (catalogue.options_of(spec), UnknownKeys::Report),
         // What every component of the kind has can be checked all the same.
-        None => (
-            catalogue.shared_options(component.kind),
-            UnknownKeys::Ignore,
-        ),
+        None => (catalogue.shared_options(component.kind), UnknownKeys::Ignore),
     };
     let keys: Vec<_> = all_keys.iter().filter(|key| key.name != "type").collect();
     let section = checker.section(&path, component.location, &keys, &specs, unknown_keys);
@@ -225,9 +187,7 @@ fn component_type<'c>(
     let path = format!("{path}.type");
     let what = format!("the types of {} are", kind.section());
     let Some(key) = keys.iter().find(|key| key.name == "type") else {
-        let misspelt = keys
-            .iter()
-            .find(|key| suggest::nearest(&key.name, ["type"]).is_some());
+        let misspelt = keys.iter().find(|key| suggest::nearest(&key.name, ["type"]).is_some());
         if let Some(key) = misspelt {
             let message = format!("unknown key \"{}\"", key.name);
             let hint = "did you mean \"type\"?";
@@ -248,9 +208,7 @@ fn component_type<'c>(
     let found = catalogue.find(kind, name);
     if found.is_none() {
         let message = format!("there is no {} of type {name:?}", kind.as_str());
-        let aliases = catalogue
-            .types(kind)
-            .flat_map(|spec| spec.aliases.iter().copied());
+        let aliases = catalogue.types(kind).flat_map(|spec| spec.aliases.iter().copied());
         let hint = match suggest::nearest(name, names.iter().copied().chain(aliases)) {
             Some(nearest) => format!("did you mean \"{nearest}\"? {what}: {}", names.join(", ")),
             None => format!("{what}: {}", names.join(", ")),
@@ -274,10 +232,6 @@ impl TypeSpec {
         let path = format!("{}.test", self.kind.section());
         let section = checker.section(&path, &document.origin, &keys, &specs, UnknownKeys::Report);
         diagnostics.append(checker.diagnostics);
-        if diagnostics.is_empty() {
-            Ok(section.options)
-        } else {
-            Err(diagnostics)
-        }
+        if diagnostics.is_empty() { Ok(section.options) } else { Err(diagnostics) }
     }
 }

@@ -39,21 +39,14 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// The place holds what is probably a secret: no diagnostic shows the text there.
-    pub(crate) secret: bool,
+    /// The place of what is probably a secret: no diagnostic shows the text there.
+    pub(crate) secret: Option<Location>,
 }
 
 impl Diagnostic {
     fn new(severity: Severity, location: &Location, path: &str, message: String) -> Self {
         let location = location.clone();
-        Self {
-            severity,
-            location,
-            path: path.to_owned(),
-            message,
-            hint: None,
-            secret: false,
-        }
+        Self { severity, location, path: path.to_owned(), message, hint: None, secret: None }
     }
 
     /// An error at `location`, about the key `path`. A component's own checks rather use
@@ -76,8 +69,14 @@ impl Diagnostic {
         self
     }
 
-    pub(crate) fn about_a_secret(mut self) -> Self {
-        self.secret = true;
+    pub(crate) fn about_a_secret(self) -> Self {
+        let place = self.location.clone();
+        self.hiding(&place)
+    }
+
+    /// The same, with the text at `place` shown by no diagnostic.
+    pub(crate) fn hiding(mut self, place: &Location) -> Self {
+        self.secret = Some(place.clone());
         self
     }
 
@@ -105,21 +104,10 @@ impl Diagnostic {
         } else {
             format!("{}[{}]", self.severity.as_str(), self.path)
         };
-        writeln!(
-            out,
-            "{}{}",
-            paint.apply(color, &head),
-            paint.apply(Color::Bold, &format!(": {}", self.message))
-        )?;
+        writeln!(out, "{}{}", paint.apply(color, &head), paint.apply(Color::Bold, &format!(": {}", self.message)))?;
         let line = self.location.line();
         let gutter = line.to_string().len();
-        writeln!(
-            out,
-            "{:gutter$}{} {}",
-            "",
-            paint.apply(Color::Blue, "-->"),
-            self.location
-        )?;
+        writeln!(out, "{:gutter$}{} {}", "", paint.apply(Color::Blue, "-->"), self.location)?;
         if line > 0 {
             self.render_line(out, paint, color, gutter, secrets)?;
         }
@@ -141,20 +129,12 @@ impl Diagnostic {
     ) -> fmt::Result {
         let (line, column) = (self.location.line(), self.location.column());
         let full = self.location.source().line_text(line - 1);
-        let hidden: Vec<_> = secrets
-            .iter()
-            .filter(|secret| secret.is_in_line_of(&self.location))
-            .collect();
+        let hidden: Vec<_> = secrets.iter().filter(|secret| secret.is_in_line_of(&self.location)).collect();
         let shown: String = full
             .chars()
             .enumerate()
             .map(|(index, character)| match character {
-                _ if hidden
-                    .iter()
-                    .any(|secret| secret.columns().contains(&(index + 1))) =>
-                {
-                    '*'
-                }
+                _ if hidden.iter().any(|secret| secret.columns().contains(&(index + 1))) => '*',
                 // One column per character: a tab would move the carets away from what they mean.
                 control if control.is_control() => ' ',
                 other => other,
@@ -164,19 +144,8 @@ impl Diagnostic {
         let bar = paint.apply(Color::Blue, "|");
         let carets = paint.apply(color, &"^".repeat(width.max(1)));
         writeln!(out, "{:gutter$} {bar}", "")?;
-        writeln!(
-            out,
-            "{} {bar} {}",
-            paint.apply(Color::Blue, &line.to_string()),
-            shown.trim_end()
-        )?;
-        writeln!(
-            out,
-            "{:gutter$} {bar} {:indent$}{carets}",
-            "",
-            "",
-            indent = column - 1
-        )
+        writeln!(out, "{} {bar} {}", paint.apply(Color::Blue, &line.to_string()), shown.trim_end())?;
+        writeln!(out, "{:gutter$} {bar} {:indent$}{carets}", "", "", indent = column - 1)
     }
 }
 
@@ -222,9 +191,7 @@ impl Diagnostics {
     /// Adds one at its place.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let order = diagnostic.location.order();
-        let at = self
-            .items
-            .partition_point(|item| item.location.order() <= order);
+        let at = self.items.partition_point(|item| item.location.order() <= order);
         self.items.insert(at, diagnostic);
     }
 
@@ -254,10 +221,7 @@ impl Diagnostics {
     /// How many there are of `severity`.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
-        self.items
-            .iter()
-            .filter(|item| item.severity == severity)
-            .count()
+        self.items.iter().filter(|item| item.severity == severity).count()
     }
 
     /// "2 errors, 1 warning".
@@ -265,35 +229,21 @@ impl Diagnostics {
     pub fn summary(&self) -> String {
         let counted = |severity: Severity| {
             let count = self.count(severity);
-            format!(
-                "{count} {}{}",
-                severity.as_str(),
-                if count == 1 { "" } else { "s" }
-            )
+            format!("{count} {}{}", severity.as_str(), if count == 1 { "" } else { "s" })
         };
-        format!(
-            "{}, {}",
-            counted(Severity::Error),
-            counted(Severity::Warning)
-        )
+        format!("{}, {}", counted(Severity::Error), counted(Severity::Warning))
     }
 
     /// As text for people: each with the line of its file and carets under the place. `color` for a terminal.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
-        let secrets: Vec<_> = self
-            .items
-            .iter()
-            .filter(|item| item.secret)
-            .map(|item| &item.location)
-            .collect();
+        let secrets: Vec<_> = self.items.iter().filter_map(|item| item.secret.as_ref()).collect();
         let mut out = String::new();
         for (index, item) in self.items.iter().enumerate() {
             if index > 0 {
                 out.push('\n');
             }
-            item.render(&mut out, Paint(color), &secrets)
-                .expect("writing to a string cannot fail");
+            item.render(&mut out, Paint(color), &secrets).expect("writing to a string cannot fail");
         }
         out
     }

@@ -60,15 +60,13 @@ impl Document {
         let mut texts = Vec::new();
         for (rank, file) in files.iter().enumerate() {
             let name = file.display().to_string();
-            let text = std::fs::read(file)
-                .map_err(|error| error.to_string())
-                .and_then(|bytes| {
-                    String::from_utf8(bytes).map_err(|error| {
-                        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
-                        format!("line {line} is not UTF-8")
-                    })
-                });
+            let text = std::fs::read(file).map_err(|error| error.to_string()).and_then(|bytes| {
+                String::from_utf8(bytes).map_err(|error| {
+                    let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                    let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+                    format!("line {line} is not UTF-8")
+                })
+            });
             match text {
                 Ok(text) => texts.push(SourceText::new(rank, &name, &text)),
                 Err(reason) => {
@@ -87,28 +85,20 @@ impl Document {
     #[must_use]
     pub fn parse(texts: &[(&str, &str)]) -> (Self, Diagnostics) {
         let numbered = texts.iter().enumerate();
-        let sources: Vec<_> = numbered
-            .map(|(rank, (name, text))| SourceText::new(rank, name, text))
-            .collect();
+        let sources: Vec<_> = numbered.map(|(rank, (name, text))| SourceText::new(rank, name, text)).collect();
         Self::merge(&sources)
     }
 
     fn merge(sources: &[Arc<SourceText>]) -> (Self, Diagnostics) {
         let none = SourceText::new(0, "configuration", "");
         let origin = Location::whole_file(sources.first().unwrap_or(&none));
-        let mut document = Self {
-            root: Table::new(),
-            origin,
-            broken_lines: HashSet::new(),
-        };
+        let mut document = Self { root: Table::new(), origin, broken_lines: HashSet::new() };
         let mut diagnostics = Diagnostics::new();
         for source in sources {
             let (root, errors) = DeTable::parse_recoverable(&source.text);
             let (found, misread) = syntax::diagnose(source, &errors);
             diagnostics.append(found);
-            document
-                .broken_lines
-                .extend(misread.into_iter().map(|line| (source.rank, line)));
+            document.broken_lines.extend(misread.into_iter().map(|line| (source.rank, line)));
             for key in table(source, root.get_ref()) {
                 add_section(&mut document.root, key, &mut diagnostics);
             }
@@ -146,12 +136,8 @@ fn add_section(root: &mut Table, key: Key, diagnostics: &mut Diagnostics) {
 }
 
 fn defined_twice(path: &str, second: &Location, first: &Location) -> Diagnostic {
-    Diagnostic::error(
-        second,
-        path,
-        format!("the section \"{path}\" is already defined at {first}"),
-    )
-    .with_hint("a section stands in one file; rename or remove one of them")
+    Diagnostic::error(second, path, format!("the section \"{path}\" is already defined at {first}"))
+        .with_hint("a section stands in one file; rename or remove one of them")
 }
 
 fn table(source: &Arc<SourceText>, table: &DeTable<'_>) -> Table {
@@ -159,11 +145,7 @@ fn table(source: &Arc<SourceText>, table: &DeTable<'_>) -> Table {
         .iter()
         .map(|(key, value)| {
             let location = Location::new(source, key.span());
-            Key {
-                name: key.get_ref().to_string(),
-                location,
-                node: node(source, value),
-            }
+            Key { name: key.get_ref().to_string(), location, node: node(source, value) }
         })
         .collect();
     // The reader sorts by name; people think in the order of the file.
@@ -175,31 +157,20 @@ fn node(source: &Arc<SourceText>, value: &Spanned<DeValue<'_>>) -> Node {
     let location = Location::new(source, value.span());
     let value = match value.get_ref() {
         DeValue::String(text) => NodeValue::Text(text.to_string()),
-        DeValue::Integer(integer) => {
-            NodeValue::Integer(i128::from_str_radix(integer.as_str(), integer.radix()).ok())
-        }
+        DeValue::Integer(integer) => NodeValue::Integer(i128::from_str_radix(integer.as_str(), integer.radix()).ok()),
         DeValue::Float(float) => NodeValue::Float(float.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(flag) => NodeValue::Flag(*flag),
         DeValue::Datetime(_) => NodeValue::Date,
-        DeValue::Array(items) => {
-            NodeValue::List(items.iter().map(|item| node(source, item)).collect())
-        }
+        DeValue::Array(items) => NodeValue::List(items.iter().map(|item| node(source, item)).collect()),
         DeValue::Table(entries) => NodeValue::Table(table(source, entries)),
     };
     Node { location, value }
 }
 
 /// A default or example of a table, as a node: bare text, or TOML where the kind is a list or table.
-pub(crate) fn declared(
-    text: &'static str,
-    compound: bool,
-    location: &Location,
-) -> Result<Node, String> {
+pub(crate) fn declared(text: &'static str, compound: bool, location: &Location) -> Result<Node, String> {
     if !compound {
-        return Ok(Node {
-            location: location.clone(),
-            value: NodeValue::Text(text.to_owned()),
-        });
+        return Ok(Node { location: location.clone(), value: NodeValue::Text(text.to_owned()) });
     }
     let value = DeValue::parse(text).map_err(|error| error.message().to_owned())?;
     let mut node = node(&SourceText::new(0, "option table", text), &value);

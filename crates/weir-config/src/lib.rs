@@ -34,8 +34,7 @@ mod words;
 pub use address::{Address, AddressError, HostPort, Scheme};
 pub use agent::{AgentConfig, ComponentConfig};
 pub use describe::{
-    describe, describe_json, describe_markdown, describe_options, effective_toml, json_schema,
-    reference_toml,
+    describe, describe_json, describe_markdown, describe_options, effective_toml, json_schema, reference_toml,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use document::Document;
@@ -43,6 +42,7 @@ pub use location::Location;
 pub use options::Options;
 pub use secret::{Secret, SecretError, SecretText};
 pub use spec::{Applies, Catalogue, ComponentKind, DefaultValue, Kind, OptionSpec, TypeSpec};
+pub use suggest::nearest;
 
 /// Looks up an environment variable: `&|name| std::env::var(name).ok()` in the binary, a map in tests.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;

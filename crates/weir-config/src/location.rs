@@ -19,19 +19,12 @@ impl SourceText {
     pub(crate) fn new(rank: usize, name: &str, text: &str) -> Arc<Self> {
         let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(after_newlines).collect();
-        Arc::new(Self {
-            name: name.to_owned(),
-            text: text.to_owned(),
-            rank,
-            line_starts,
-        })
+        Arc::new(Self { name: name.to_owned(), text: text.to_owned(), rank, line_starts })
     }
 
     /// Index of the line that holds byte `offset`.
     fn line_index(&self, offset: usize) -> usize {
-        self.line_starts
-            .partition_point(|start| *start <= offset)
-            .saturating_sub(1)
+        self.line_starts.partition_point(|start| *start <= offset).saturating_sub(1)
     }
 
     pub(crate) fn line_count(&self) -> usize {
@@ -40,16 +33,8 @@ impl SourceText {
 
     /// Line `index` without its line end.
     pub(crate) fn line_text(&self, index: usize) -> &str {
-        let start = self
-            .line_starts
-            .get(index)
-            .copied()
-            .unwrap_or(self.text.len());
-        let end = self
-            .line_starts
-            .get(index + 1)
-            .copied()
-            .unwrap_or(self.text.len());
+        let start = self.line_starts.get(index).copied().unwrap_or(self.text.len());
+        let end = self.line_starts.get(index + 1).copied().unwrap_or(self.text.len());
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 }
@@ -67,18 +52,12 @@ impl Location {
         let text = &source.text;
         let start = text.floor_char_boundary(span.start.min(text.len()));
         let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
-        Self {
-            source: Arc::clone(source),
-            span: Some((start, end)),
-        }
+        Self { source: Arc::clone(source), span: Some((start, end)) }
     }
 
     /// The file as such, for what has no line.
     pub(crate) fn whole_file(source: &Arc<SourceText>) -> Self {
-        Self {
-            source: Arc::clone(source),
-            span: None,
-        }
+        Self { source: Arc::clone(source), span: None }
     }
 
     pub(crate) fn source(&self) -> &Arc<SourceText> {
@@ -87,8 +66,7 @@ impl Location {
 
     /// The text at this place; empty for a whole file.
     pub(crate) fn text(&self) -> &str {
-        self.span
-            .map_or("", |(start, end)| &self.source.text[start..end])
+        self.span.map_or("", |(start, end)| &self.source.text[start..end])
     }
 
     /// A part of this place, byte offsets relative to its start.
@@ -106,8 +84,7 @@ impl Location {
     /// Line, counted from 1; 0 means the file as a whole.
     #[must_use]
     pub fn line(&self) -> usize {
-        self.span
-            .map_or(0, |(start, _)| self.source.line_index(start) + 1)
+        self.span.map_or(0, |(start, _)| self.source.line_index(start) + 1)
     }
 
     /// Column in characters, counted from 1; 0 means the file as a whole.
@@ -133,18 +110,13 @@ impl Location {
 
     /// Sorts by file, in the order they were given, then by position.
     pub(crate) fn order(&self) -> (usize, usize) {
-        (
-            self.source.rank,
-            self.span.map_or(0, |(start, _)| start + 1),
-        )
+        (self.source.rank, self.span.map_or(0, |(start, _)| start + 1))
     }
 }
 
 impl PartialEq for Location {
     fn eq(&self, other: &Self) -> bool {
-        self.source.rank == other.source.rank
-            && self.source.name == other.source.name
-            && self.span == other.span
+        self.source.rank == other.source.rank && self.source.name == other.source.name && self.span == other.span
     }
 }
 impl Eq for Location {}

@@ -53,11 +53,7 @@ impl PartialEq for Options {
     /// Equal values; places do not matter. What a reload compares.
     fn eq(&self, other: &Self) -> bool {
         let values = |options: &'_ Self| -> Vec<(&'static str, Option<Value>)> {
-            options
-                .entries
-                .iter()
-                .map(|entry| (entry.spec.name, entry.value.clone()))
-                .collect()
+            options.entries.iter().map(|entry| (entry.spec.name, entry.value.clone())).collect()
         };
         values(self) == values(other)
     }
@@ -268,11 +264,7 @@ impl Options {
         };
         let Some(entry) = self.entries.iter().find(|entry| entry.spec.name == head) else {
             let names: Vec<_> = self.entries.iter().map(|entry| entry.spec.name).collect();
-            panic!(
-                "the option table of {} has no {head:?}; it has {}",
-                self.path,
-                names.join(", ")
-            );
+            panic!("the option table of {} has no {head:?}; it has {}", self.path, names.join(", "));
         };
         match (rest, &entry.value) {
             (None, _) => (self, entry),
@@ -280,11 +272,7 @@ impl Options {
             (Some(_), value) => panic!(
                 "{name:?} of {} leads through {head:?}, which is {} and not a table that is always there",
                 self.path,
-                if value.is_some() {
-                    "a single value"
-                } else {
-                    "unset"
-                }
+                if value.is_some() { "a single value" } else { "unset" }
             ),
         }
     }
@@ -294,12 +282,8 @@ impl Options {
     }
 
     fn value(&self, name: &str) -> &Value {
-        self.value_opt(name).unwrap_or_else(|| {
-            panic!(
-                "the option {name:?} of {} may be unset; use the getter with _opt",
-                self.path
-            )
-        })
+        self.value_opt(name)
+            .unwrap_or_else(|| panic!("the option {name:?} of {} may be unset; use the getter with _opt", self.path))
     }
 
     fn list<'a, T>(&'a self, name: &str, item: impl Fn(&'a Value) -> T) -> Vec<T> {
@@ -313,10 +297,7 @@ impl Options {
     fn map<'a, T>(&'a self, name: &str, item: impl Fn(&'a Value) -> T) -> Vec<(&'a str, T)> {
         match self.value_opt(name) {
             None => Vec::new(),
-            Some(Value::Map(entries)) => entries
-                .iter()
-                .map(|(key, value)| (key.as_str(), item(value)))
-                .collect(),
+            Some(Value::Map(entries)) => entries.iter().map(|(key, value)| (key.as_str(), item(value))).collect(),
             Some(other) => self.wrong_kind(name, "a map", other),
         }
     }
@@ -325,18 +306,11 @@ impl Options {
         // Only the kind: a value may come from the environment and belongs in no panic message.
         let found = format!("{found:?}");
         let kind = found.split(['(', ' ']).next().unwrap_or_default();
-        panic!(
-            "the option {name:?} of {} is {kind}, asked for as {asked}",
-            self.path
-        )
+        panic!("the option {name:?} of {} is {kind}, asked for as {asked}", self.path)
     }
 }
 
 /// `section.key`, or `key` at the top.
 pub(crate) fn join(section: &str, key: &str) -> String {
-    if section.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{section}.{key}")
-    }
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }

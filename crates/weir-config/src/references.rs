@@ -9,12 +9,7 @@ use crate::wiring::MULTIPLEXING;
 use crate::{Diagnostic, Document, suggest};
 
 /// Checks the connections of all components.
-pub(crate) fn check(
-    document: &Document,
-    named: &[Named<'_>],
-    config: &AgentConfig,
-    checker: &mut Checker<'_>,
-) {
+pub(crate) fn check(document: &Document, named: &[Named<'_>], config: &AgentConfig, checker: &mut Checker<'_>) {
     let references = std::mem::take(&mut checker.references);
     let mut found: Vec<Diagnostic> = Vec::new();
     if !document.is_broken() {
@@ -30,34 +25,21 @@ pub(crate) fn check(
     }
     // Beside another error this would only be its consequence.
     if !document.is_broken() && !checker.diagnostics.has_errors() {
-        nothing_to_run(document, named)
-            .into_iter()
-            .for_each(|error| checker.report(error));
+        nothing_to_run(document, named).into_iter().for_each(|error| checker.report(error));
     }
 }
 
-fn unknown<'a>(
-    named: &'a [Named<'_>],
-    references: &'a [Reference],
-) -> impl Iterator<Item = Diagnostic> + 'a {
+fn unknown<'a>(named: &'a [Named<'_>], references: &'a [Reference]) -> impl Iterator<Item = Diagnostic> + 'a {
     references.iter().filter_map(|reference| {
         let kind = reference.target;
-        let names: Vec<_> = named
-            .iter()
-            .filter(|other| other.kind == kind)
-            .map(|other| other.name)
-            .collect();
+        let names: Vec<_> = named.iter().filter(|other| other.kind == kind).map(|other| other.name).collect();
         if names.contains(&reference.name.as_str()) {
             return None;
         }
         let message = format!("there is no {} {:?}", kind.as_str(), reference.name);
         let hint = match names.is_empty() {
             true => format!("add a section [{}.{}]", kind.section(), reference.name),
-            false => suggest::hint(
-                &reference.name,
-                &format!("the {} are", kind.section()),
-                &names,
-            ),
+            false => suggest::hint(&reference.name, &format!("the {} are", kind.section()), &names),
         };
         Some(Diagnostic::error(&reference.location, &reference.path, message).with_hint(hint))
     })
@@ -65,34 +47,25 @@ fn unknown<'a>(
 
 /// The component a reference stands in: `sources.a` of `sources.a.selector.mapping.x`.
 fn owner(path: &str) -> &str {
-    path.match_indices('.')
-        .nth(1)
-        .map_or(path, |(end, _)| &path[..end])
+    path.match_indices('.').nth(1).map_or(path, |(end, _)| &path[..end])
 }
 
 /// Whether this is the channel a sink reads.
 fn is_read(reference: &Reference) -> bool {
-    reference.path.starts_with("sinks.")
-        && reference.path[owner(&reference.path).len()..] == *".channel"
+    reference.path.starts_with("sinks.") && reference.path[owner(&reference.path).len()..] == *".channel"
 }
 
 /// Channels without a writer or a reader, interceptors no source names. Looked at only where everything that could
 /// connect them was understood.
-fn unconnected(
-    named: &[Named<'_>],
-    config: &AgentConfig,
-    references: &[Reference],
-) -> Vec<Diagnostic> {
-    let understood = |kind: ComponentKind| {
-        named.iter().filter(|other| other.kind == kind).count() == config.components(kind).len()
-    };
+fn unconnected(named: &[Named<'_>], config: &AgentConfig, references: &[Reference]) -> Vec<Diagnostic> {
+    let understood =
+        |kind: ComponentKind| named.iter().filter(|other| other.kind == kind).count() == config.components(kind).len();
     let sources_understood = understood(ComponentKind::Source);
     let sinks_understood = understood(ComponentKind::Sink);
     let mut found = Vec::new();
     for component in named {
-        let mut naming = references
-            .iter()
-            .filter(|other| other.target == component.kind && other.name == component.name);
+        let mut naming =
+            references.iter().filter(|other| other.target == component.kind && other.name == component.name);
         let path = format!("{}.{}", component.kind.section(), component.name);
         let mut warn = |message: &str, hint: &str| {
             found.push(Diagnostic::warning(component.location, &path, message).with_hint(hint));
@@ -110,10 +83,7 @@ fn unconnected(
                 }
             }
             ComponentKind::Interceptor if sources_understood && naming.next().is_none() => {
-                warn(
-                    "no source uses this interceptor",
-                    "name it in the interceptors of a source",
-                );
+                warn("no source uses this interceptor", "name it in the interceptors of a source");
             }
             _ => {}
         }
@@ -122,8 +92,7 @@ fn unconnected(
 }
 
 fn nothing_to_run(document: &Document, named: &[Named<'_>]) -> Option<Diagnostic> {
-    let moves =
-        |other: &Named<'_>| matches!(other.kind, ComponentKind::Source | ComponentKind::Sink);
+    let moves = |other: &Named<'_>| matches!(other.kind, ComponentKind::Source | ComponentKind::Sink);
     if named.iter().any(moves) {
         return None;
     }
@@ -133,15 +102,11 @@ fn nothing_to_run(document: &Document, named: &[Named<'_>]) -> Option<Diagnostic
 
 /// Several sinks on one channel may share its events or each get all of them: which, the user has to say.
 fn ungrouped_sinks(named: &[Named<'_>], references: &[Reference]) -> Vec<Diagnostic> {
-    let reads: Vec<_> = references
-        .iter()
-        .filter(|reference| is_read(reference))
-        .collect();
+    let reads: Vec<_> = references.iter().filter(|reference| is_read(reference)).collect();
     let sink_of = |reference: &Reference| {
-        named.iter().find(|sink| {
-            sink.kind == ComponentKind::Sink
-                && owner(&reference.path) == format!("sinks.{}", sink.name)
-        })
+        named
+            .iter()
+            .find(|sink| sink.kind == ComponentKind::Sink && owner(&reference.path) == format!("sinks.{}", sink.name))
     };
     let channels: BTreeSet<_> = reads.iter().map(|read| &read.name).collect();
     let mut found = Vec::new();
@@ -152,17 +117,8 @@ fn ungrouped_sinks(named: &[Named<'_>], references: &[Reference]) -> Vec<Diagnos
             .filter_map(|read| Some((*read, sink_of(read)?)))
             .collect();
         let names: Vec<_> = sinks.iter().map(|(_, sink)| sink.name).collect();
-        let silent = |sink: &Named<'_>| {
-            !sink
-                .keys
-                .unwrap_or_default()
-                .iter()
-                .any(|key| key.name == "group")
-        };
-        for (read, sink) in sinks
-            .iter()
-            .filter(|(_, sink)| sinks.len() > 1 && silent(sink))
-        {
+        let silent = |sink: &Named<'_>| !sink.keys.unwrap_or_default().iter().any(|key| key.name == "group");
+        for (read, sink) in sinks.iter().filter(|(_, sink)| sinks.len() > 1 && silent(sink)) {
             let message = format!(
                 "{channel:?} is read by the sinks {}, and {} does not say its group",
                 names.join(", "),
@@ -190,7 +146,8 @@ fn selector(source: &ComponentConfig, references: &[Reference]) -> Vec<Diagnosti
     for (name, is_set) in set {
         if is_multiplexing && name != "default" && !is_set {
             let message = format!("a multiplexing selector needs \"{name}\"");
-            let hint = "write selector = { type = \"multiplexing\", header = \"NAME\", mapping = { VALUE = [\"CHANNEL\"] } }";
+            let hint =
+                "write selector = { type = \"multiplexing\", header = \"NAME\", mapping = { VALUE = [\"CHANNEL\"] } }";
             found.push(selector.error(name, message).with_hint(hint));
         }
         if !is_multiplexing && is_set {
@@ -201,20 +158,11 @@ fn selector(source: &ComponentConfig, references: &[Reference]) -> Vec<Diagnosti
     }
     let channels = source.options.list_text("channels");
     let inside = format!("{}.", selector.section());
-    for reference in references
-        .iter()
-        .filter(|reference| reference.path.starts_with(&inside))
-    {
+    for reference in references.iter().filter(|reference| reference.path.starts_with(&inside)) {
         if !channels.contains(&reference.name.as_str()) {
             let message = format!("the source does not have the channel {:?}", reference.name);
-            let hint = format!(
-                "add it to {}.channels, which are: {}",
-                owner(&inside),
-                channels.join(", ")
-            );
-            found.push(
-                Diagnostic::error(&reference.location, &reference.path, message).with_hint(hint),
-            );
+            let hint = format!("add it to {}.channels, which are: {}", owner(&inside), channels.join(", "));
+            found.push(Diagnostic::error(&reference.location, &reference.path, message).with_hint(hint));
         }
     }
     found

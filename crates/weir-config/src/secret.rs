@@ -40,17 +40,10 @@ impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSet { name } => {
-                write!(
-                    f,
-                    "the environment variable {name}, which holds a secret, is not set"
-                )
+                write!(f, "the environment variable {name}, which holds a secret, is not set")
             }
             Self::Unreadable { path, .. } => {
-                write!(
-                    f,
-                    "the file {}, which holds a secret, cannot be read",
-                    path.display()
-                )
+                write!(f, "the file {}, which holds a secret, cannot be read", path.display())
             }
         }
     }
@@ -86,20 +79,15 @@ impl Secret {
         read: &dyn Fn(&Path) -> io::Result<String>,
     ) -> Result<SecretText, SecretError> {
         match self {
-            Self::Env(name) => environment(name)
-                .map(SecretText)
-                .ok_or_else(|| SecretError::NotSet { name: name.clone() }),
+            Self::Env(name) => {
+                environment(name).map(SecretText).ok_or_else(|| SecretError::NotSet { name: name.clone() })
+            }
             Self::File(path) => match read(path) {
                 Ok(text) => {
                     let line = text.strip_suffix('\n').unwrap_or(&text);
-                    Ok(SecretText(
-                        line.strip_suffix('\r').unwrap_or(line).to_owned(),
-                    ))
+                    Ok(SecretText(line.strip_suffix('\r').unwrap_or(line).to_owned()))
                 }
-                Err(source) => Err(SecretError::Unreadable {
-                    path: path.clone(),
-                    source,
-                }),
+                Err(source) => Err(SecretError::Unreadable { path: path.clone(), source }),
             },
         }
     }

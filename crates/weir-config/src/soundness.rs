@@ -14,15 +14,8 @@ impl Catalogue {
         let mut faults = Vec::new();
         let agent: Vec<_> = self.agent().iter().collect();
         table_faults("agent", &agent, &document.origin, &mut checker, &mut faults);
-        for spec in self
-            .agent()
-            .iter()
-            .filter(|spec| spec.default == DefaultValue::Required)
-        {
-            faults.push(format!(
-                "agent.{}: an agent starts without [agent], so it cannot be required",
-                spec.name
-            ));
+        for spec in self.agent().iter().filter(|spec| spec.default == DefaultValue::Required) {
+            faults.push(format!("agent.{}: an agent starts without [agent], so it cannot be required", spec.name));
         }
         for kind in ComponentKind::ALL {
             let mut names = Vec::new();

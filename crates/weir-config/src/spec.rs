@@ -33,14 +33,7 @@ pub struct OptionSpec {
 
 impl OptionSpec {
     const fn new(name: &'static str, kind: Kind, default: DefaultValue, doc: &'static str) -> Self {
-        Self {
-            name,
-            kind,
-            default,
-            doc,
-            example: None,
-            applies: Applies::Restart,
-        }
+        Self { name, kind, default, doc, example: None, applies: Applies::Restart }
     }
 
     /// An option that must be given.
@@ -52,12 +45,7 @@ impl OptionSpec {
     /// An option with a default, written as in a file: without quotes for single values (`64 MiB`), as TOML for lists
     /// and tables (`["a"]`, `{}`).
     #[must_use]
-    pub const fn defaulted(
-        name: &'static str,
-        kind: Kind,
-        default: &'static str,
-        doc: &'static str,
-    ) -> Self {
+    pub const fn defaulted(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Self {
         Self::new(name, kind, DefaultValue::Text(default), doc)
     }
 
@@ -70,19 +58,13 @@ impl OptionSpec {
     /// The same, with a value to show in the reference file. Written like a default.
     #[must_use]
     pub const fn example(self, example: &'static str) -> Self {
-        Self {
-            example: Some(example),
-            ..self
-        }
+        Self { example: Some(example), ..self }
     }
 
     /// The same, taking effect on reload.
     #[must_use]
     pub const fn reloadable(self) -> Self {
-        Self {
-            applies: Applies::Reload,
-            ..self
-        }
+        Self { applies: Applies::Reload, ..self }
     }
 }
 
@@ -173,32 +155,19 @@ pub enum Kind {
 
 impl Kind {
     /// A list of texts, possibly empty.
-    pub const TEXTS: Self = Self::List {
-        of: &Self::Text,
-        items_min: 0,
-    };
+    pub const TEXTS: Self = Self::List { of: &Self::Text, items_min: 0 };
 
     /// A size without bounds.
-    pub const BYTES: Self = Self::Bytes {
-        min: 0,
-        max: u64::MAX,
-    };
+    pub const BYTES: Self = Self::Bytes { min: 0, max: u64::MAX };
 
     /// A count without bounds.
-    pub const COUNT: Self = Self::Count {
-        min: 0,
-        max: u64::MAX,
-    };
+    pub const COUNT: Self = Self::Count { min: 0, max: u64::MAX };
 
     /// The options inside: of a table, of the tables in a list, of the tables in a map.
     pub(crate) const fn inner_options(&self) -> &'static [OptionSpec] {
         match self {
             Self::Table(specs) => specs,
-            Self::List {
-                of: Self::Table(specs),
-                ..
-            }
-            | Self::Map(Self::Table(specs)) => specs,
+            Self::List { of: Self::Table(specs), .. } | Self::Map(Self::Table(specs)) => specs,
             _ => &[],
         }
     }
@@ -276,21 +245,13 @@ impl Catalogue {
     /// A catalogue without types. `agent` are the options of `[agent]`, none of them required.
     #[must_use]
     pub const fn new(agent: &'static [OptionSpec]) -> Self {
-        Self {
-            agent,
-            common: [&[]; 4],
-            types: Vec::new(),
-        }
+        Self { agent, common: [&[]; 4], types: Vec::new() }
     }
 
     /// Gives every component of `kind` these options, besides those that wire it to others (`channels`,
     /// `interceptors` and `selector` of a source, `channel` and `group` of a sink), which it has anyway.
     #[must_use]
-    pub const fn with_common(
-        mut self,
-        kind: ComponentKind,
-        options: &'static [OptionSpec],
-    ) -> Self {
+    pub const fn with_common(mut self, kind: ComponentKind, options: &'static [OptionSpec]) -> Self {
         self.common[kind as usize] = options;
         self
     }
@@ -323,27 +284,19 @@ impl Catalogue {
     /// The type that `name` or an alias of it names.
     #[must_use]
     pub fn find(&self, kind: ComponentKind, name: &str) -> Option<&TypeSpec> {
-        self.types(kind)
-            .find(|spec| spec.name == name || spec.aliases.contains(&name))
+        self.types(kind).find(|spec| spec.name == name || spec.aliases.contains(&name))
     }
 
     /// What every component of `kind` has: the wiring, then the common options.
     #[must_use]
     pub fn shared_options(&self, kind: ComponentKind) -> Vec<&'static OptionSpec> {
-        wiring::options(kind)
-            .iter()
-            .chain(self.common[kind as usize])
-            .collect()
+        wiring::options(kind).iter().chain(self.common[kind as usize]).collect()
     }
 
     /// Every option of a component of this type: the wiring, its own, the common ones.
     #[must_use]
     pub fn options_of(&self, spec: &TypeSpec) -> Vec<&'static OptionSpec> {
         let common = self.common[spec.kind as usize];
-        wiring::options(spec.kind)
-            .iter()
-            .chain(spec.options)
-            .chain(common)
-            .collect()
+        wiring::options(spec.kind).iter().chain(spec.options).chain(common).collect()
     }
 }

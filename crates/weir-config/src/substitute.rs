@@ -27,10 +27,7 @@ pub(crate) enum Reason {
 }
 
 /// The text with every reference replaced, or every reference that cannot be.
-pub(crate) fn substitute(
-    text: &str,
-    environment: Environment<'_>,
-) -> Result<String, Vec<Unresolved>> {
+pub(crate) fn substitute(text: &str, environment: Environment<'_>) -> Result<String, Vec<Unresolved>> {
     let mut out = String::with_capacity(text.len());
     let mut faults = Vec::new();
     let mut at = 0;
@@ -44,28 +41,18 @@ pub(crate) fn substitute(
         }
         out.push_str(&text[at..start]);
         let Some(length) = text[start..].find('}') else {
-            faults.push(Unresolved {
-                span: start..text.len(),
-                reason: Reason::Unclosed,
-            });
+            faults.push(Unresolved { span: start..text.len(), reason: Reason::Unclosed });
             return Err(faults);
         };
         let end = start + length + 1;
         match replacement(&text[start + 2..end - 1], environment) {
             Ok(value) => out.push_str(&value),
-            Err(reason) => faults.push(Unresolved {
-                span: start..end,
-                reason,
-            }),
+            Err(reason) => faults.push(Unresolved { span: start..end, reason }),
         }
         at = end;
     }
     out.push_str(&text[at..]);
-    if faults.is_empty() {
-        Ok(out)
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(out) } else { Err(faults) }
 }
 
 /// What stands for `NAME` or `NAME:-default`.
@@ -127,18 +114,9 @@ mod tests {
         assert_eq!(
             faults,
             [
-                Unresolved {
-                    span: 2..7,
-                    reason: Reason::Unknown("NO".to_owned())
-                },
-                Unresolved {
-                    span: 7..11,
-                    reason: Reason::BadName("1".to_owned())
-                },
-                Unresolved {
-                    span: 11..17,
-                    reason: Reason::Unclosed
-                },
+                Unresolved { span: 2..7, reason: Reason::Unknown("NO".to_owned()) },
+                Unresolved { span: 7..11, reason: Reason::BadName("1".to_owned()) },
+                Unresolved { span: 11..17, reason: Reason::Unclosed },
             ]
         );
     }

@@ -1,10 +1,8 @@
 //! "did you mean": the nearest of the known names, and the list of them.
 
 /// The candidate nearest to `name`, if it is near enough to be a slip: a third of the letters, at least one.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_ascii_lowercase().replace('-', "_");
     let allowed = (wanted.chars().count() / 3).max(1);
     candidates

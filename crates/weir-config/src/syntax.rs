@@ -12,20 +12,11 @@ use crate::{Diagnostic, Diagnostics, Location};
 const DUPLICATE: &str = "duplicate key";
 
 /// The faults behind `errors`, and the lines that were not understood.
-pub(crate) fn diagnose(
-    source: &Arc<SourceText>,
-    errors: &[toml::de::Error],
-) -> (Diagnostics, BTreeSet<usize>) {
-    let mut errors: Vec<_> = errors
-        .iter()
-        .map(|error| (place(source, error), error))
-        .collect();
+pub(crate) fn diagnose(source: &Arc<SourceText>, errors: &[toml::de::Error]) -> (Diagnostics, BTreeSet<usize>) {
+    let mut errors: Vec<_> = errors.iter().map(|error| (place(source, error), error)).collect();
     errors.sort_by_key(|(place, _)| place.order());
     let mut misread = BTreeSet::new();
-    for (place, _) in errors
-        .iter()
-        .filter(|(_, error)| error.message() != DUPLICATE)
-    {
+    for (place, _) in errors.iter().filter(|(_, error)| error.message() != DUPLICATE) {
         misread.extend(affected(source, place));
     }
     let mut kept: Vec<Diagnostic> = Vec::new();
@@ -50,8 +41,7 @@ pub(crate) fn diagnose(
         }
     }
     let mut diagnostics = Diagnostics::new();
-    kept.into_iter()
-        .for_each(|diagnostic| diagnostics.push(diagnostic));
+    kept.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
     (diagnostics, misread)
 }
 
@@ -82,22 +72,16 @@ fn keep_first_of_run(kept: &mut Vec<Diagnostic>, end: usize) {
         start = last.location.line();
         first = Some(last);
     }
-    kept.extend(
-        first.map(|first| {
-            first.with_hint("a bracket or brace opened before this place is not closed")
-        }),
-    );
+    kept.extend(first.map(|first| first.with_hint("a bracket or brace opened before this place is not closed")));
 }
 
 fn wording<'a>(place: &Location, error: &'a toml::de::Error) -> &'a str {
     match error.message() {
         // Said of a value that is not there as well as of one without quotes.
-        unquoted if unquoted.starts_with("string values must be quoted") => {
-            match place.text().trim() {
-                "" => "a value is missing after the equals sign",
-                _ => "a text must stand in quotes",
-            }
-        }
+        unquoted if unquoted.starts_with("string values must be quoted") => match place.text().trim() {
+            "" => "a value is missing after the equals sign",
+            _ => "a text must stand in quotes",
+        },
         other => other,
     }
 }

@@ -4,10 +4,7 @@ use crate::spec::{ComponentKind, Kind, OptionSpec};
 
 const CHANNEL: Kind = Kind::Reference(ComponentKind::Channel);
 const INTERCEPTOR: Kind = Kind::Reference(ComponentKind::Interceptor);
-const CHANNELS: Kind = Kind::List {
-    of: &CHANNEL,
-    items_min: 0,
-};
+const CHANNELS: Kind = Kind::List { of: &CHANNEL, items_min: 0 };
 
 /// The selector's way of choosing channels.
 pub(crate) const MULTIPLEXING: &str = "multiplexing";
@@ -22,17 +19,10 @@ const SELECTOR: &[OptionSpec] = &[
         "replicating",
         "How channels are chosen.",
     ),
-    OptionSpec::unset(
-        "header",
-        Kind::Text,
-        "Multiplexing: the header whose value is looked up in mapping.",
-    ),
+    OptionSpec::unset("header", Kind::Text, "Multiplexing: the header whose value is looked up in mapping."),
     OptionSpec::unset(
         "mapping",
-        Kind::Map(&Kind::List {
-            of: &CHANNEL,
-            items_min: 1,
-        }),
+        Kind::Map(&Kind::List { of: &CHANNEL, items_min: 1 }),
         "Multiplexing: the channels for each value of the header.",
     )
     .example("{ value = [\"memory\"] }"),
@@ -53,27 +43,16 @@ const SELECTOR: &[OptionSpec] = &[
 const SOURCE: &[OptionSpec] = &[
     OptionSpec::required(
         "channels",
-        Kind::List {
-            of: &CHANNEL,
-            items_min: 1,
-        },
+        Kind::List { of: &CHANNEL, items_min: 1 },
         "The channels this source writes to. A source without one has nowhere to put its events.",
     ),
     OptionSpec::defaulted(
         "interceptors",
-        Kind::List {
-            of: &INTERCEPTOR,
-            items_min: 0,
-        },
+        Kind::List { of: &INTERCEPTOR, items_min: 0 },
         "[]",
         "The interceptors events pass, in this order.",
     ),
-    OptionSpec::defaulted(
-        "selector",
-        Kind::Table(SELECTOR),
-        "{}",
-        "Which of the channels an event goes to.",
-    ),
+    OptionSpec::defaulted("selector", Kind::Table(SELECTOR), "{}", "Which of the channels an event goes to."),
 ];
 
 const SINK: &[OptionSpec] = &[

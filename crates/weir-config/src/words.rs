@@ -39,19 +39,14 @@ impl Kind {
             Self::Text => "a text in quotes".to_owned(),
             Self::Path => "a path in quotes".to_owned(),
             Self::Choice(choices) => {
-                let names: Vec<_> = choices
-                    .iter()
-                    .map(|(name, _)| format!("\"{name}\""))
-                    .collect();
+                let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
                 format!("one of {}", names.join(", "))
             }
             Self::Address(schemes) => {
                 let example = schemes.first().map_or("", |scheme| scheme.example());
                 format!("an address such as \"{example}\"")
             }
-            Self::Secret => {
-                "a reference to a secret: \"env:NAME\" or \"file:/path/of/it\"".to_owned()
-            }
+            Self::Secret => "a reference to a secret: \"env:NAME\" or \"file:/path/of/it\"".to_owned(),
             Self::Reference(kind) => {
                 format!("the name of {} {}", article(kind.as_str()), kind.as_str())
             }
@@ -82,47 +77,28 @@ impl Kind {
         match *self {
             Self::Bytes { min, max } => range(min, max, 0, u64::MAX, format_bytes),
             Self::Count { min, max } => range(min, max, 0, u64::MAX, format_count),
-            Self::Duration { min_ms, max_ms } => range(min_ms, max_ms, 0, u64::MAX, |ms| {
-                format_duration(Duration::from_millis(ms))
-            }),
-            Self::Rate { min, max } => {
-                range(min, max, 0.0, f64::MAX, |rate| format_rate(Some(rate)))
+            Self::Duration { min_ms, max_ms } => {
+                range(min_ms, max_ms, 0, u64::MAX, |ms| format_duration(Duration::from_millis(ms)))
             }
+            Self::Rate { min, max } => range(min, max, 0.0, f64::MAX, |rate| format_rate(Some(rate))),
             Self::Float { min, max } => range(min, max, f64::MIN, f64::MAX, number),
-            Self::Choice(choices) => choices
-                .iter()
-                .map(|(name, _)| *name)
-                .collect::<Vec<_>>()
-                .join(" | "),
-            Self::Address(schemes) => schemes
-                .iter()
-                .map(|scheme| scheme.prefix())
-                .collect::<Vec<_>>()
-                .join(" | "),
+            Self::Choice(choices) => choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" | "),
+            Self::Address(schemes) => schemes.iter().map(|scheme| scheme.prefix()).collect::<Vec<_>>().join(" | "),
             Self::List { of, items_min } => match (items_min, of.bounds()) {
                 (0, items) => items,
                 (least, items) if items.is_empty() => format!("at least {least}"),
                 (least, items) => format!("at least {least}; each {items}"),
             },
             Self::Map(of) => of.bounds(),
-            Self::Flag
-            | Self::Text
-            | Self::Path
-            | Self::Secret
-            | Self::Reference(_)
-            | Self::Table(_) => String::new(),
+            Self::Flag | Self::Text | Self::Path | Self::Secret | Self::Reference(_) | Self::Table(_) => String::new(),
         }
     }
 
     /// A value of this kind as TOML, from the bare text of an option table.
     pub(crate) fn as_toml(&self, text: &str) -> String {
         let bare = match self {
-            Self::List { .. } | Self::Map(_) | Self::Table(_) | Self::Flag | Self::Float { .. } => {
-                true
-            }
-            Self::Count { .. } | Self::Bytes { .. } => text
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'_'),
+            Self::List { .. } | Self::Map(_) | Self::Table(_) | Self::Flag | Self::Float { .. } => true,
+            Self::Count { .. } | Self::Bytes { .. } => text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_'),
             _ => false,
         };
         if bare { text.to_owned() } else { quote(text) }
@@ -130,20 +106,10 @@ impl Kind {
 }
 
 fn article(noun: &str) -> &'static str {
-    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    }
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 
-fn range<T: PartialOrd + Copy>(
-    min: T,
-    max: T,
-    lowest: T,
-    highest: T,
-    show: impl Fn(T) -> String,
-) -> String {
+fn range<T: PartialOrd + Copy>(min: T, max: T, lowest: T, highest: T, show: impl Fn(T) -> String) -> String {
     match (min > lowest, max < highest) {
         (true, true) => format!("{} to {}", show(min), show(max)),
         (true, false) => format!("at least {}", show(min)),
@@ -187,9 +153,5 @@ pub(crate) fn quote(text: &str) -> String {
 /// A key as TOML: bare where it can be.
 pub(crate) fn quote_key(key: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !key.is_empty() && key.chars().all(is_bare) {
-        key.to_owned()
-    } else {
-        quote(key)
-    }
+    if !key.is_empty() && key.chars().all(is_bare) { key.to_owned() } else { quote(key) }
 }

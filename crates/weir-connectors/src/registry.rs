@@ -7,23 +7,13 @@ use weir_engine::registry::Registry;
 #[must_use]
 pub fn registry() -> Registry {
     Registry {
-        sources: vec![
-            crate::syslog::syslog_source_type(),
-            crate::generate::generate_source_type(),
-        ],
+        sources: vec![crate::syslog::syslog_source_type(), crate::generate::generate_source_type()],
         interceptors: vec![
             crate::timestamp::timestamp_interceptor_type(),
             crate::host::host_interceptor_type(),
             crate::r#static::static_interceptor_type(),
         ],
-        channels: vec![
-            memory_channel_type(),
-            file_channel_type(),
-        ],
-        sinks: vec![
-            crate::files::files_sink_type(),
-            crate::logger::logger_sink_type(),
-            crate::null::null_sink_type(),
-        ],
+        channels: vec![memory_channel_type(), file_channel_type()],
+        sinks: vec![crate::files::files_sink_type(), crate::logger::logger_sink_type(), crate::null::null_sink_type()],
     }
 }

@@ -54,7 +54,13 @@ struct Claim {
 }
 
 impl AckToken {
-    pub(crate) fn new(group: Arc<Group>, partition: u32, range: Range<u64>, events: u64, oldest_ms: Option<i64>) -> Self {
+    pub(crate) fn new(
+        group: Arc<Group>,
+        partition: u32,
+        range: Range<u64>,
+        events: u64,
+        oldest_ms: Option<i64>,
+    ) -> Self {
         let claim = Claim { group, partition, range, events, oldest_ms, rejected: Vec::new(), dropped: Vec::new() };
         Self { claim: Some(claim) }
     }

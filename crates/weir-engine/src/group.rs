@@ -196,7 +196,7 @@ impl Group {
         drop(state);
         let events = chunk.events();
         let lost: u64 = chunk.lost.iter().map(|range| range.end - range.start).sum();
-        self.ledger.read(events, lost, repeated);
+        self.ledger.read(events, lost, chunk.unsynced, repeated);
         let oldest_ms = chunk.batches.iter().map(oldest_ms).min();
         let ack = AckToken::new(self.clone(), chunk.partition, chunk.range, events, oldest_ms);
         Ok(Some(Delivery { batches: chunk.batches, ack }))

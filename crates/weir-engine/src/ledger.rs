@@ -151,9 +151,10 @@ pub struct SinkLedger {
 }
 
 impl SinkLedger {
-    pub(crate) fn read(&self, events: u64, lost: u64, repeated: bool) {
+    pub(crate) fn read(&self, events: u64, lost: u64, unsynced: u64, repeated: bool) {
         if repeated { &self.reread } else { &self.read }.fetch_add(events, Relaxed);
         self.lost.fetch_add(lost, Relaxed);
+        self.dropped.add("never durable: power was lost first", unsynced);
     }
 
     pub(crate) fn settled(

@@ -187,7 +187,8 @@ impl Outlet {
             // Not a rejection: the required channels have the events. The miss is visible all the same.
             let kind = format!("optional channel {} missed events: {error}", channel.name());
             self.ledger.faults.add(&kind, batch.len() as u64);
-            let (AppendError::Full(ticket) | AppendError::Closed(ticket) | AppendError::TooLarge { ticket, .. }) = error;
+            let (AppendError::Full(ticket) | AppendError::Closed(ticket) | AppendError::TooLarge { ticket, .. }) =
+                error;
             ticket.cancel();
         }
         receipt.arm();

@@ -82,7 +82,8 @@ impl SinkLane {
         if self.sink.wake_at().is_some_and(|at| at <= Instant::now()) {
             self.sink.flush(FlushReason::Timer).await?;
         }
-        let next = self.group.next(self.limit).map_err(|error| DeliveryError::retry("channel cannot be read", error))?;
+        let next =
+            self.group.next(self.limit).map_err(|error| DeliveryError::retry("channel cannot be read", error))?;
         let Some(delivery) = next else {
             return Ok(false);
         };

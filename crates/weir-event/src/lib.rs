@@ -24,7 +24,7 @@ mod position;
 pub use arena::{Arena, ArenaPool};
 pub use batch::EventBatch;
 pub use builder::{BatchBuilder, ColumnId};
-pub use column::{Column, Span, TextColumn, ABSENT_I64};
+pub use column::{ABSENT_I64, Column, Span, TextColumn};
 pub use header::{HeaderName, names};
 pub use position::{ChannelId, Offsets, Origin};
 

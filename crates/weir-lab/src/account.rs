@@ -24,10 +24,7 @@ impl Sequences {
 
     /// Adds `first..=last` of `producer`; returns how many were new.
     pub fn add_range(&mut self, producer: u16, first: u64, last: u64) -> u64 {
-        self.producers
-            .entry(producer)
-            .or_default()
-            .insert_range(first, last)
+        self.producers.entry(producer).or_default().insert_range(first, last)
     }
 
     /// How many numbers, over all producers.
@@ -38,35 +35,23 @@ impl Sequences {
 
     /// Producers and their numbers, ascending.
     pub fn producers(&self) -> impl Iterator<Item = (u16, &Intervals)> {
-        self.producers
-            .iter()
-            .map(|(producer, numbers)| (*producer, numbers))
+        self.producers.iter().map(|(producer, numbers)| (*producer, numbers))
     }
 
     /// What is here and not in `other`.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
-        let producers =
-            self.producers()
-                .map(|(producer, numbers)| match other.producers.get(&producer) {
-                    Some(known) => (producer, numbers.minus(known)),
-                    None => (producer, numbers.clone()),
-                });
-        Self {
-            producers: producers
-                .filter(|(_, numbers)| !numbers.is_empty())
-                .collect(),
-        }
+        let producers = self.producers().map(|(producer, numbers)| match other.producers.get(&producer) {
+            Some(known) => (producer, numbers.minus(known)),
+            None => (producer, numbers.clone()),
+        });
+        Self { producers: producers.filter(|(_, numbers)| !numbers.is_empty()).collect() }
     }
 
     /// The first ranges, for a report.
     fn listed(&self) -> Vec<SequenceRange> {
         let ranges = self.producers().flat_map(|(producer, numbers)| {
-            numbers.runs().map(move |(first, last)| SequenceRange {
-                producer,
-                first,
-                last,
-            })
+            numbers.runs().map(move |(first, last)| SequenceRange { producer, first, last })
         });
         ranges.take(LISTED_RANGES_MAX).collect()
     }
@@ -103,13 +88,7 @@ impl Account {
 
     /// Notes one event, in the order of arrival. About 30 ns while numbers come in order.
     pub fn add(&mut self, producer: u16, sequence: u64) {
-        if !self
-            .seen
-            .producers
-            .entry(producer)
-            .or_default()
-            .insert(sequence)
-        {
+        if !self.seen.producers.entry(producer).or_default().insert(sequence) {
             self.duplicates += 1;
             return;
         }
@@ -243,30 +222,19 @@ mod tests {
                         readers[reader].add(producer, sequence);
                         *copies.entry((reader, producer, sequence)).or_default() += 1;
                         let top = highest.entry((reader, producer)).or_insert(sequence);
-                        late += u64::from(
-                            sequence < *top && copies[&(reader, producer, sequence)] == 1,
-                        );
+                        late += u64::from(sequence < *top && copies[&(reader, producer, sequence)] == 1);
                         *top = sequence.max(*top);
                     }
                 }
             }
             let [mut account, second] = readers;
             account.merge(&second);
-            let seen: HashSet<_> = copies
-                .keys()
-                .map(|(_, producer, sequence)| (*producer, *sequence))
-                .collect();
+            let seen: HashSet<_> = copies.keys().map(|(_, producer, sequence)| (*producer, *sequence)).collect();
             let verdict = account.verdict(&acknowledged, Some(&sent));
             assert_eq!(verdict.seen, seen.len() as u64);
-            assert_eq!(
-                verdict.lost,
-                plain_acknowledged.difference(&seen).count() as u64
-            );
+            assert_eq!(verdict.lost, plain_acknowledged.difference(&seen).count() as u64);
             assert_eq!(verdict.phantom, seen.difference(&plain_sent).count() as u64);
-            assert_eq!(
-                verdict.duplicates,
-                copies.values().sum::<u64>() - seen.len() as u64
-            );
+            assert_eq!(verdict.duplicates, copies.values().sum::<u64>() - seen.len() as u64);
             assert_eq!(verdict.reordered, late);
             assert_eq!(verdict.acknowledged, plain_acknowledged.len() as u64);
         }
@@ -282,14 +250,7 @@ mod tests {
         account.seen.add_range(4, 0, 777_776);
         account.seen.add_range(4, 777_778, 1_000_003);
         let verdict = account.verdict(&acknowledged, None);
-        assert_eq!(
-            verdict.lost_ranges,
-            [SequenceRange {
-                producer: 4,
-                first: 777_777,
-                last: 777_777
-            }]
-        );
+        assert_eq!(verdict.lost_ranges, [SequenceRange { producer: 4, first: 777_777, last: 777_777 }]);
         assert!(!verdict.is_sound());
         account.add(4, 777_777);
         assert!(account.verdict(&acknowledged, None).is_sound());

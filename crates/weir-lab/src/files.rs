@@ -77,13 +77,8 @@ pub fn read_files(folder: &Path) -> Result<FilesAccount, ReadFilesError> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        let io = |source| ReadFilesError::Io {
-            path: folder.clone(),
-            source,
-        };
-        let mut entries = std::fs::read_dir(&folder)
-            .and_then(Iterator::collect::<io::Result<Vec<_>>>)
-            .map_err(io)?;
+        let io = |source| ReadFilesError::Io { path: folder.clone(), source };
+        let mut entries = std::fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(io)?;
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {
             let kind = entry.file_type().map_err(io)?;
@@ -104,22 +99,12 @@ pub fn read_files(folder: &Path) -> Result<FilesAccount, ReadFilesError> {
     Ok(found)
 }
 
-fn read_file(
-    path: &Path,
-    buffer: &mut Vec<u8>,
-    found: &mut FilesAccount,
-) -> Result<(), ReadFilesError> {
-    let io = |source| ReadFilesError::Io {
-        path: path.to_owned(),
-        source,
-    };
+fn read_file(path: &Path, buffer: &mut Vec<u8>, found: &mut FilesAccount) -> Result<(), ReadFilesError> {
+    let io = |source| ReadFilesError::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
     found.totals.files += 1;
     found.totals.stored_bytes += file.metadata().map_err(io)?.len();
-    let suffix = path
-        .extension()
-        .and_then(|suffix| suffix.to_str())
-        .unwrap_or("");
+    let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or("");
     let mut text: Box<dyn Read> = match suffix {
         "gz" => Box::new(flate2::read::MultiGzDecoder::new(file)),
         "zst" => Box::new(zstd::stream::read::Decoder::new(file).map_err(io)?),
@@ -193,13 +178,7 @@ mod tests {
             let message = format!("message {sequence}");
             out.extend_from_slice(message.as_bytes());
             let check = Some(Check::of(message.as_bytes()));
-            Stamp {
-                producer,
-                sequence,
-                time_ms: 1,
-                check,
-            }
-            .write(&mut out);
+            Stamp { producer, sequence, time_ms: 1, check }.write(&mut out);
             out.push(b'\n');
         }
         out
@@ -222,14 +201,8 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("inside")).expect("a folder");
             std::fs::write(path, bytes).expect("writes");
         };
-        write(
-            "a.log",
-            &[&lines(1, 0..100)[..], b"no stamp here\n"].concat(),
-        );
-        write(
-            "day=1/b.log.gz",
-            &[gzip(&lines(1, 100..20_000)), gzip(&lines(2, 0..50))].concat(),
-        );
+        write("a.log", &[&lines(1, 0..100)[..], b"no stamp here\n"].concat());
+        write("day=1/b.log.gz", &[gzip(&lines(1, 100..20_000)), gzip(&lines(2, 0..50))].concat());
         let frames = [lines(1, 20_000..20_010), lines(1, 99..100)];
         let frames = frames.map(|text| zstd::encode_all(&text[..], 1).expect("memory"));
         write("day=1/deep/c.zst", &frames.concat());
@@ -247,28 +220,10 @@ mod tests {
         }
         sent.add_range(3, 6, 7);
         let verdict = found.account.verdict(&sent, Some(&sent));
-        assert_eq!(
-            (verdict.lost, verdict.phantom, verdict.seen),
-            (0, 0, sent.count())
-        );
-        assert_eq!(
-            (
-                verdict.duplicates,
-                verdict.unstamped,
-                verdict.damaged,
-                verdict.reordered
-            ),
-            (1, 1, 1, 2)
-        );
+        assert_eq!((verdict.lost, verdict.phantom, verdict.seen), (0, 0, sent.count()));
+        assert_eq!((verdict.duplicates, verdict.unstamped, verdict.damaged, verdict.reordered), (1, 1, 1, 2));
         let totals = found.totals;
-        assert_eq!(
-            (
-                totals.files,
-                totals.skipped_files,
-                totals.unterminated_files
-            ),
-            (4, 2, 1)
-        );
+        assert_eq!((totals.files, totals.skipped_files, totals.unterminated_files), (4, 2, 1));
         assert_eq!(totals.lines, sent.count() + 2);
     }
 
@@ -280,14 +235,7 @@ mod tests {
         let mut text = vec![b'x'; 3 * BUFFER_BYTES];
         text.extend_from_slice(&lines(1, 0..3));
         std::fs::write(folder.path().join("long.log"), &text).expect("writes");
-        assert_eq!(
-            read_files(folder.path())
-                .expect("reads")
-                .account
-                .seen()
-                .count(),
-            3
-        );
+        assert_eq!(read_files(folder.path()).expect("reads").account.seen().count(), 3);
         let packed = gzip(&text);
         std::fs::write(folder.path().join("cut.gz"), &packed[..packed.len() - 9]).expect("writes");
         let error = read_files(folder.path()).expect_err("cut off");

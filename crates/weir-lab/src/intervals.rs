@@ -35,9 +35,7 @@ impl Intervals {
         let (mut merged_first, mut merged_last) = (first, last);
         let mut known = 0;
         // Runs that overlap or touch, from the right; they are disjoint, so the first one that ends before is the end.
-        while let Some((&run_first, &run_last)) =
-            self.runs.range(..=last.saturating_add(1)).next_back()
-        {
+        while let Some((&run_first, &run_last)) = self.runs.range(..=last.saturating_add(1)).next_back() {
             if run_last.saturating_add(1) < first {
                 break;
             }
@@ -55,10 +53,7 @@ impl Intervals {
     /// Whether `number` is in the set.
     #[must_use]
     pub fn contains(&self, number: u64) -> bool {
-        self.runs
-            .range(..=number)
-            .next_back()
-            .is_some_and(|(_, last)| number <= *last)
+        self.runs.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
     }
 
     /// How many numbers. Walks the runs.
@@ -84,11 +79,7 @@ impl Intervals {
         let mut rest = Self::new();
         for (first, last) in self.runs() {
             let mut from = Some(first);
-            let before = other
-                .runs
-                .range(..=first)
-                .next_back()
-                .map_or(first, |(start, _)| *start);
+            let before = other.runs.range(..=first).next_back().map_or(first, |(start, _)| *start);
             for (&cut_first, &cut_last) in other.runs.range(before..=last) {
                 let Some(start) = from else { break };
                 if cut_last < start {
@@ -119,10 +110,7 @@ mod tests {
     fn agrees_with_a_plain_set() {
         let mut random = fastrand::Rng::with_seed(11);
         for _ in 0..60 {
-            let mut sets = [
-                (Intervals::new(), HashSet::new()),
-                (Intervals::new(), HashSet::new()),
-            ];
+            let mut sets = [(Intervals::new(), HashSet::new()), (Intervals::new(), HashSet::new())];
             for (runs, plain) in &mut sets {
                 for _ in 0..random.u32(0..120) {
                     let first = random.u64(0..300);
@@ -130,31 +118,20 @@ mod tests {
                         assert_eq!(runs.insert(first), plain.insert(first));
                     } else {
                         let last = first + random.u64(0..12);
-                        let new = (first..=last)
-                            .filter(|number| plain.insert(*number))
-                            .count();
+                        let new = (first..=last).filter(|number| plain.insert(*number)).count();
                         assert_eq!(runs.insert_range(first, last), new as u64);
                     }
                 }
                 assert_eq!(runs.count(), plain.len() as u64);
                 let list: Vec<_> = runs.runs().collect();
-                assert!(
-                    list.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0),
-                    "{list:?}"
-                );
+                assert!(list.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0), "{list:?}");
             }
             let rest = sets[0].0.minus(&sets[1].0);
             for number in 0..320 {
-                assert_eq!(
-                    rest.contains(number),
-                    sets[0].1.contains(&number) && !sets[1].1.contains(&number)
-                );
+                assert_eq!(rest.contains(number), sets[0].1.contains(&number) && !sets[1].1.contains(&number));
             }
             let list: Vec<_> = rest.runs().collect();
-            assert!(
-                list.windows(2).all(|pair| pair[0].1 < pair[1].0),
-                "{list:?}"
-            );
+            assert!(list.windows(2).all(|pair| pair[0].1 < pair[1].0), "{list:?}");
         }
     }
 
@@ -169,9 +146,6 @@ mod tests {
         assert_eq!(runs.insert_range(5, 4), 0);
         let mut all_but_zero = Intervals::new();
         all_but_zero.insert_range(1, u64::MAX);
-        assert_eq!(
-            runs.minus(&all_but_zero).runs().collect::<Vec<_>>(),
-            [(0, 0)]
-        );
+        assert_eq!(runs.minus(&all_but_zero).runs().collect::<Vec<_>>(), [(0, 0)]);
     }
 }

@@ -51,37 +51,17 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`] as the file system reports.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let io = |what| {
-            move |source| JournalError::Io {
-                what,
-                path: path.to_owned(),
-                source,
-            }
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(io("open"))?;
+        let io = |what| move |source| JournalError::Io { what, path: path.to_owned(), source };
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io("open"))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(io("read"))?;
         let whole = memchr::memrchr(b'\n', &text).map_or(0, |at| at + 1) as u64;
         file.set_len(whole).map_err(io("cut"))?;
         file.seek(SeekFrom::Start(whole)).map_err(io("seek in"))?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(io("sync the folder of"))?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            pending: Vec::new(),
-        })
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io("sync the folder of"))?;
+        Ok(Self { file, path: path.to_owned(), pending: Vec::new() })
     }
 
     /// Notes that `first..=last` of `producer` are acknowledged. Only in memory until [`Journal::sync`].
@@ -96,13 +76,7 @@ impl Journal {
     /// [`JournalError::Io`]; what was recorded may then be partly in the file.
     pub fn sync(&mut self) -> Result<(), JournalError> {
         let path = &self.path;
-        let io = |what| {
-            move |source| JournalError::Io {
-                what,
-                path: path.clone(),
-                source,
-            }
-        };
+        let io = |what| move |source| JournalError::Io { what, path: path.clone(), source };
         self.file.write_all(&self.pending).map_err(io("write"))?;
         self.file.sync_data().map_err(io("sync"))?;
         self.pending.clear();
@@ -115,11 +89,8 @@ impl Journal {
 /// # Errors
 /// [`JournalError`] if the file cannot be read or holds a whole line of another form.
 pub fn read_journal(path: &Path) -> Result<Sequences, JournalError> {
-    let text = std::fs::read(path).map_err(|source| JournalError::Io {
-        what: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+    let text =
+        std::fs::read(path).map_err(|source| JournalError::Io { what: "read", path: path.to_owned(), source })?;
     let mut sequences = Sequences::new();
     let whole = memchr::memrchr(b'\n', &text).unwrap_or(0);
     for (line, bytes) in (1..).zip(text[..whole].split(|byte| *byte == b'\n')) {
@@ -127,10 +98,7 @@ pub fn read_journal(path: &Path) -> Result<Sequences, JournalError> {
             Some((producer, first, last)) => sequences.add_range(producer, first, last),
             None if whole == 0 => break,
             None => {
-                return Err(JournalError::Malformed {
-                    path: path.to_owned(),
-                    line,
-                });
+                return Err(JournalError::Malformed { path: path.to_owned(), line });
             }
         };
     }
@@ -139,11 +107,7 @@ pub fn read_journal(path: &Path) -> Result<Sequences, JournalError> {
 
 fn parse_line(line: &[u8]) -> Option<(u16, u64, u64)> {
     let mut words = std::str::from_utf8(line).ok()?.split(' ');
-    let parsed = (
-        words.next()?.parse().ok()?,
-        words.next()?.parse().ok()?,
-        words.next()?.parse().ok()?,
-    );
+    let parsed = (words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     (words.next().is_none() && parsed.1 <= parsed.2).then_some(parsed)
 }
 
@@ -170,10 +134,7 @@ mod tests {
         journal.record(1, 10, 400);
         journal.sync().expect("syncs");
         assert_eq!(read_journal(&path).expect("reads").count(), 402);
-        assert_eq!(
-            std::fs::read_to_string(&path).expect("reads"),
-            "1 0 9\n2 5 5\n1 10 400\n"
-        );
+        assert_eq!(std::fs::read_to_string(&path).expect("reads"), "1 0 9\n2 5 5\n1 10 400\n");
     }
 
     /// Scenario: whole lines that are no receipts stand in the file.
@@ -182,20 +143,9 @@ mod tests {
     fn a_malformed_line_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("receipts");
-        for bad in [
-            "1 0 9\n1 9\n",
-            "1 0 9\n1 9 8\n",
-            "1 0 9\n\n",
-            "1 0 9\n70000 1 2\n",
-        ] {
+        for bad in ["1 0 9\n1 9\n", "1 0 9\n1 9 8\n", "1 0 9\n\n", "1 0 9\n70000 1 2\n"] {
             std::fs::write(&path, bad).expect("writes");
-            assert!(
-                matches!(
-                    read_journal(&path),
-                    Err(JournalError::Malformed { line: 2, .. })
-                ),
-                "{bad}"
-            );
+            assert!(matches!(read_journal(&path), Err(JournalError::Malformed { line: 2, .. })), "{bad}");
         }
     }
 }

@@ -61,18 +61,11 @@ fn rusage(who: libc::c_int) -> CpuTime {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: `usage` is valid for the write; `who` is one of the constants above.
     let result = unsafe { libc::getrusage(who, &mut usage) };
-    debug_assert_eq!(
-        result, 0,
-        "getrusage fails only on a wrong constant or pointer"
-    );
+    debug_assert_eq!(result, 0, "getrusage fails only on a wrong constant or pointer");
     let seconds = |time: libc::timeval| {
-        (Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64))
-            .as_secs_f64()
+        (Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)).as_secs_f64()
     };
-    CpuTime {
-        user_seconds: seconds(usage.ru_utime),
-        system_seconds: seconds(usage.ru_stime),
-    }
+    CpuTime { user_seconds: seconds(usage.ru_utime), system_seconds: seconds(usage.ru_stime) }
 }
 
 /// What process `pid` used so far. Reads two small files of /proc.
@@ -80,12 +73,7 @@ fn rusage(who: libc::c_int) -> CpuTime {
 /// # Errors
 /// As the file system reports: `NotFound` when there is no such process. `InvalidData` if the files have another form.
 pub fn process(pid: u32) -> io::Result<ProcessUse> {
-    let malformed = || {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("/proc/{pid} has an unknown form"),
-        )
-    };
+    let malformed = || io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid} has an unknown form"));
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     // SAFETY: sysconf has no preconditions.
@@ -93,10 +81,7 @@ pub fn process(pid: u32) -> io::Result<ProcessUse> {
     let (user, system) = stat_ticks(&stat).ok_or_else(malformed)?;
     let field = |name| status_field(&status, name);
     Ok(ProcessUse {
-        cpu: CpuTime {
-            user_seconds: user as f64 / ticks_per_second,
-            system_seconds: system as f64 / ticks_per_second,
-        },
+        cpu: CpuTime { user_seconds: user as f64 / ticks_per_second, system_seconds: system as f64 / ticks_per_second },
         // A process that has ended and was not waited for has no memory fields.
         resident_bytes: field("VmRSS:").unwrap_or(0) * 1024,
         resident_peak_bytes: field("VmHWM:").unwrap_or(0) * 1024,
@@ -127,10 +112,7 @@ mod tests {
         let stat = "42 (tokio (rt) 1) S 1 42 42 0 -1 4194560 900 0 0 0 123 45 0 0 20 0 4 0 100";
         assert_eq!(stat_ticks(stat), Some((123, 45)));
         assert_eq!(stat_ticks("42 (x) S 1"), None);
-        assert_eq!(
-            status_field("Name:\tx\nVmRSS:\t  2048 kB\nThreads:\t3\n", "VmRSS:"),
-            Some(2048)
-        );
+        assert_eq!(status_field("Name:\tx\nVmRSS:\t  2048 kB\nThreads:\t3\n", "VmRSS:"), Some(2048));
     }
 
     /// Scenario: this process is looked at from outside and from inside.
@@ -139,17 +121,10 @@ mod tests {
     fn this_process_has_used_something() {
         let before = this_process();
         let seen = process(std::process::id()).expect("we exist");
-        assert!(
-            seen.resident_bytes > 0
-                && seen.resident_peak_bytes >= seen.resident_bytes
-                && seen.threads > 0
-        );
+        assert!(seen.resident_bytes > 0 && seen.resident_peak_bytes >= seen.resident_bytes && seen.threads > 0);
         assert!(this_process().since(&before).total_seconds() >= 0.0);
         assert!(this_thread().total_seconds() <= this_process().total_seconds());
         // Above the largest pid a kernel gives out (2^22).
-        assert_eq!(
-            process(1 << 30).expect_err("no such process").kind(),
-            io::ErrorKind::NotFound
-        );
+        assert_eq!(process(1 << 30).expect_err("no such process").kind(), io::ErrorKind::NotFound);
     }
 }

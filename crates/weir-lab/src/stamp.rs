@@ -67,9 +67,7 @@ impl Stamp {
         let mut from = 0;
         // A replayed file may carry older stamps: ours is the last.
         while let Some(at) = FINDER.find(&line[from..]) {
-            found = Self::parse(&line[from + at..])
-                .map(|stamp| (stamp, from + at))
-                .or(found);
+            found = Self::parse(&line[from + at..]).map(|stamp| (stamp, from + at)).or(found);
             from += at + MARK.len();
         }
         found
@@ -80,30 +78,15 @@ impl Stamp {
     /// # Panics
     /// If the producer exceeds [`PRODUCER_MAX`].
     pub fn write(&self, out: &mut Vec<u8>) {
-        assert!(
-            self.producer <= PRODUCER_MAX,
-            "producer ids have four digits"
-        );
+        assert!(self.producer <= PRODUCER_MAX, "producer ids have four digits");
         let at = out.len();
         out.extend_from_slice(b" acc@32473 p=0000 s=00000000000000000000 t=0000000000000");
-        write_decimal(
-            &mut out[at + PRODUCER_AT..at + PRODUCER_AT + 4],
-            u64::from(self.producer),
-        );
-        write_decimal(
-            &mut out[at + SEQUENCE_AT..at + SEQUENCE_AT + SEQUENCE_DIGITS],
-            self.sequence,
-        );
-        write_decimal(
-            &mut out[at + TIME_AT..at + TIME_AT + TIME_DIGITS],
-            self.time_ms,
-        );
+        write_decimal(&mut out[at + PRODUCER_AT..at + PRODUCER_AT + 4], u64::from(self.producer));
+        write_decimal(&mut out[at + SEQUENCE_AT..at + SEQUENCE_AT + SEQUENCE_DIGITS], self.sequence);
+        write_decimal(&mut out[at + TIME_AT..at + TIME_AT + TIME_DIGITS], self.time_ms);
         if let Some(check) = self.check {
             out.extend_from_slice(b" l=00000 c=00000000");
-            write_decimal(
-                &mut out[at + LENGTH_AT..at + LENGTH_AT + 5],
-                u64::from(check.bytes),
-            );
+            write_decimal(&mut out[at + LENGTH_AT..at + LENGTH_AT + 5], u64::from(check.bytes));
             for (place, digit) in out[at + CRC_AT..at + CRC_AT + 8].iter_mut().enumerate() {
                 *digit = b"0123456789abcdef"[(check.crc >> (28 - 4 * place)) as usize & 15];
             }
@@ -115,32 +98,22 @@ impl Stamp {
     #[must_use]
     pub fn text_is_intact(&self, line: &[u8], stamp_at: usize) -> Option<bool> {
         let check = self.check?;
-        let text = stamp_at
-            .checked_sub(check.bytes as usize)
-            .and_then(|start| line.get(start..stamp_at));
+        let text = stamp_at.checked_sub(check.bytes as usize).and_then(|start| line.get(start..stamp_at));
         Some(text.is_some_and(|text| crc32(text) == check.crc))
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
-        if text.get(PRODUCER_AT + 4..SEQUENCE_AT)? != b" s="
-            || text.get(TIME_AT - 3..TIME_AT)? != b" t="
-        {
+        if text.get(PRODUCER_AT + 4..SEQUENCE_AT)? != b" s=" || text.get(TIME_AT - 3..TIME_AT)? != b" t=" {
             return None;
         }
         let producer = read_decimal(&text[PRODUCER_AT..PRODUCER_AT + 4])?;
         let sequence = read_decimal(text.get(SEQUENCE_AT..SEQUENCE_AT + SEQUENCE_DIGITS)?)?;
         let time_ms = read_decimal(text.get(TIME_AT..TIME_AT + TIME_DIGITS)?)?;
-        Some(Self {
-            producer: producer as u16,
-            sequence,
-            time_ms,
-            check: Self::parse_check(text),
-        })
+        Some(Self { producer: producer as u16, sequence, time_ms, check: Self::parse_check(text) })
     }
 
     fn parse_check(text: &[u8]) -> Option<Check> {
-        if text.get(LENGTH_AT - 3..LENGTH_AT)? != b" l=" || text.get(CRC_AT - 3..CRC_AT)? != b" c="
-        {
+        if text.get(LENGTH_AT - 3..LENGTH_AT)? != b" l=" || text.get(CRC_AT - 3..CRC_AT)? != b" c=" {
             return None;
         }
         let bytes = read_decimal(&text[LENGTH_AT..LENGTH_AT + 5])? as u32;
@@ -157,10 +130,7 @@ impl Check {
     #[must_use]
     pub fn of(message: &[u8]) -> Self {
         let covered = &message[message.len().saturating_sub(CHECKED_BYTES_MAX)..];
-        Self {
-            bytes: covered.len() as u32,
-            crc: crc32(covered),
-        }
+        Self { bytes: covered.len() as u32, crc: crc32(covered) }
     }
 }
 
@@ -204,35 +174,15 @@ mod tests {
     /// Guarantees: what is written is what is found, at its place, in the promised width.
     #[test]
     fn stamps_survive_the_round_trip() {
-        for (producer, sequence, time_ms) in [
-            (0, 0, 0),
-            (7, 1234, 1_763_841_234_567),
-            (9999, u64::MAX, 9_999_999_999_999),
-        ] {
-            for check in [
-                None,
-                Some(Check::of(b"message")),
-                Some(Check {
-                    bytes: 99_999,
-                    crc: u32::MAX,
-                }),
-            ] {
-                let stamp = Stamp {
-                    producer,
-                    sequence,
-                    time_ms,
-                    check,
-                };
-                for (before, after) in
-                    [("message", ""), ("{\"body\":\"message", "\"}"), ("", " \n")]
-                {
+        for (producer, sequence, time_ms) in
+            [(0, 0, 0), (7, 1234, 1_763_841_234_567), (9999, u64::MAX, 9_999_999_999_999)]
+        {
+            for check in [None, Some(Check::of(b"message")), Some(Check { bytes: 99_999, crc: u32::MAX })] {
+                let stamp = Stamp { producer, sequence, time_ms, check };
+                for (before, after) in [("message", ""), ("{\"body\":\"message", "\"}"), ("", " \n")] {
                     let mut line = before.as_bytes().to_vec();
                     stamp.write(&mut line);
-                    let width = if check.is_some() {
-                        CHECKED_STAMP_BYTES
-                    } else {
-                        STAMP_BYTES
-                    };
+                    let width = if check.is_some() { CHECKED_STAMP_BYTES } else { STAMP_BYTES };
                     assert_eq!(line.len(), before.len() + width);
                     line.extend_from_slice(after.as_bytes());
                     assert_eq!(Stamp::find(&line), Some((stamp, before.len())));
@@ -247,15 +197,8 @@ mod tests {
     fn the_check_covers_the_message() {
         let mut line = b"<13>1 - host - - - - the message".to_vec();
         let check = Some(Check::of(b"the message"));
-        Stamp {
-            producer: 1,
-            sequence: 2,
-            time_ms: 3,
-            check,
-        }
-        .write(&mut line);
-        let intact =
-            |line: &[u8]| Stamp::find(line).and_then(|(stamp, at)| stamp.text_is_intact(line, at));
+        Stamp { producer: 1, sequence: 2, time_ms: 3, check }.write(&mut line);
+        let intact = |line: &[u8]| Stamp::find(line).and_then(|(stamp, at)| stamp.text_is_intact(line, at));
         assert_eq!(intact(&line), Some(true));
         assert_eq!(intact(&line[21..]), Some(true));
         assert_eq!(intact(&line[22..]), Some(false));
@@ -270,18 +213,8 @@ mod tests {
         assert_eq!(Stamp::find(b""), None);
         assert_eq!(Stamp::find(b"text acc@32473 p="), None);
         let (first, second) = (
-            Stamp {
-                producer: 1,
-                sequence: 1,
-                time_ms: 1,
-                check: None,
-            },
-            Stamp {
-                producer: 2,
-                sequence: 2,
-                time_ms: 2,
-                check: None,
-            },
+            Stamp { producer: 1, sequence: 1, time_ms: 1, check: None },
+            Stamp { producer: 2, sequence: 2, time_ms: 2, check: None },
         );
         let mut line = Vec::new();
         first.write(&mut line);

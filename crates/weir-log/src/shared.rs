@@ -24,9 +24,6 @@ use crate::slots::SlotFile;
 /// Readers' buffers: 4 MiB fits the largest usual read; four of them are kept while unused.
 const READ_ARENA_BYTES: usize = 4 << 20;
 const READ_ARENAS_KEPT: usize = 4;
-/// Bytes of encode buffers kept while nothing is in flight. Under load as many are kept as the queue may hold, since a
-/// fresh buffer costs a page fault per 4 KiB: measured, 0.6 CPU seconds per GiB.
-const IDLE_BUFFER_BYTES_MAX: usize = 8 << 20;
 /// A buffer that grew beyond this was for one giant batch and is given back.
 const BUFFER_BYTES_MAX: usize = 2 << 20;
 /// Distance of remembered places in a segment: a seek reads at most this much for nothing. 256 places per full segment.
@@ -291,20 +288,23 @@ impl Shared {
         buffer
     }
 
-    /// Takes buffers back. With `is_idle` only few are kept.
-    pub(crate) fn give_buffers(&self, buffers: impl Iterator<Item = Vec<u8>>, is_idle: bool) {
-        let queue_bytes_max = usize::try_from(self.options.queue_bytes_max).unwrap_or(usize::MAX);
-        let bytes_max = if is_idle { IDLE_BUFFER_BYTES_MAX.min(queue_bytes_max) } else { queue_bytes_max };
+    /// Takes buffers back, as many as the queue may hold: under load a fresh buffer costs a page fault per 4 KiB, which
+    /// is more than writing it does.
+    pub(crate) fn give_buffers(&self, buffers: impl Iterator<Item = Vec<u8>>) {
+        let bytes_max = usize::try_from(self.options.queue_bytes_max).unwrap_or(usize::MAX);
         let mut free = self.free.lock();
         for mut buffer in buffers.filter(|buffer| buffer.capacity() <= BUFFER_BYTES_MAX) {
-            buffer.clear();
-            free.bytes += buffer.capacity();
-            free.buffers.push(buffer);
+            if free.bytes + buffer.capacity() <= bytes_max {
+                buffer.clear();
+                free.bytes += buffer.capacity();
+                free.buffers.push(buffer);
+            }
         }
-        while free.bytes > bytes_max {
-            let Some(buffer) = free.buffers.pop() else { break };
-            free.bytes -= buffer.capacity();
-        }
+    }
+
+    /// Gives the buffers back to the system.
+    pub(crate) fn forget_buffers(&self) {
+        *self.free.lock() = FreeBuffers::default();
     }
 
     pub(crate) fn add_wake(&self, wake: Wake) {

@@ -29,11 +29,7 @@ impl Default for FramingSpec {
     /// 64 KiB: the longest datagram, so that a message fits whichever way it comes. 1 MiB: 16 of those; no device
     /// sends more in one message, and text taken for a count is nearly always beyond it.
     fn default() -> Self {
-        Self {
-            frame_bytes_max: 64 << 10,
-            octet_count_max: 1 << 20,
-            overlong: Overlong::default(),
-        }
+        Self { frame_bytes_max: 64 << 10, octet_count_max: 1 << 20, overlong: Overlong::default() }
     }
 }
 
@@ -68,9 +64,7 @@ pub struct Frame {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum FrameError {
     /// A count beyond `octet_count_max`: the stream is out of step, or not syslog.
-    #[error(
-        "octet count {count} is above the limit of {limit}: the stream is out of step, close the connection"
-    )]
+    #[error("octet count {count} is above the limit of {limit}: the stream is out of step, close the connection")]
     CountTooLarge {
         /// The count as sent, `u64::MAX` if it has more than ten digits.
         count: u64,

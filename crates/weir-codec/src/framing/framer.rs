@@ -53,10 +53,7 @@ impl<F: FnMut(Frame)> Pass<'_, F> {
     #[inline]
     fn piece(&mut self, start: usize, end: usize, kind: FrameKind) {
         if start < end {
-            (self.out)(Frame {
-                span: Span::new(self.base + start, end - start),
-                kind,
-            });
+            (self.out)(Frame { span: Span::new(self.base + start, end - start), kind });
         }
     }
 
@@ -105,18 +102,8 @@ impl Framer {
     pub fn new(spec: FramingSpec) -> Self {
         assert!(spec.frame_bytes_max > 0, "a frame needs room for a byte");
         // Spans are 32 bits wide; the clamp also keeps sums with the limit from overflowing.
-        let spec = FramingSpec {
-            frame_bytes_max: spec.frame_bytes_max.min(1 << 31),
-            ..spec
-        };
-        Self {
-            spec,
-            method: None,
-            place: Place::Frame,
-            scanned: 0,
-            discarded_bytes: 0,
-            broken: None,
-        }
+        let spec = FramingSpec { frame_bytes_max: spec.frame_bytes_max.min(1 << 31), ..spec };
+        Self { spec, method: None, place: Place::Frame, scanned: 0, discarded_bytes: 0, broken: None }
     }
 
     /// How this connection is framed; `None` until enough bytes were seen.
@@ -139,20 +126,11 @@ impl Framer {
     /// # Errors
     /// [`FrameError`] if the stream is out of step; `input` has then been reported to its end, what could not be
     /// framed as [`FrameKind::Cut`]. Later calls give the same error and report nothing.
-    pub fn frames(
-        &mut self,
-        input: &[u8],
-        base: usize,
-        out: &mut impl FnMut(Frame),
-    ) -> Result<usize, FrameError> {
+    pub fn frames(&mut self, input: &[u8], base: usize, out: &mut impl FnMut(Frame)) -> Result<usize, FrameError> {
         if let Some(error) = self.broken {
             return Err(error);
         }
-        let mut at = if self.method.is_none() {
-            self.detect(input)
-        } else {
-            0
-        };
+        let mut at = if self.method.is_none() { self.detect(input) } else { 0 };
         let Some(method) = self.method else {
             return Ok(at);
         };
@@ -179,11 +157,7 @@ impl Framer {
         }
         self.scanned = 0;
         let place = std::mem::replace(&mut self.place, Place::Frame);
-        let mut pass = Pass {
-            input: tail,
-            base,
-            out,
-        };
+        let mut pass = Pass { input: tail, base, out };
         let (start, kind) = match (place, self.method) {
             (Place::Line | Place::Counted(_), _) => return pass.last_piece(0, tail.len()),
             (Place::Frame, Some(Method::OctetCount)) => match prefix(tail, true) {
@@ -203,10 +177,7 @@ impl Framer {
 
     /// Decides the method from the first bytes that are not line ends. Returns how many of those precede them.
     fn detect(&mut self, input: &[u8]) -> usize {
-        let blank = input
-            .iter()
-            .take_while(|byte| matches!(byte, b'\n' | b'\r' | 0))
-            .count();
+        let blank = input.iter().take_while(|byte| matches!(byte, b'\n' | b'\r' | 0)).count();
         let first = &input[blank..];
         self.method = match prefix(first, false) {
             Prefix::Count { prefix_bytes, .. } => match first.get(prefix_bytes) {
@@ -298,26 +269,16 @@ impl Framer {
     }
 
     /// Frames of an octet-counted connection from `at` on, up to one that is unfinished or too long.
-    fn counted(
-        &mut self,
-        pass: &mut Pass<'_, impl FnMut(Frame)>,
-        mut at: usize,
-    ) -> Result<usize, FrameError> {
+    fn counted(&mut self, pass: &mut Pass<'_, impl FnMut(Frame)>, mut at: usize) -> Result<usize, FrameError> {
         let limit = self.spec.frame_bytes_max;
         while at < pass.input.len() {
             let (start, count) = match prefix(&pass.input[at..], true) {
                 // `octet_count_max` is a usize, so a count below it fits into one.
-                Prefix::Count {
-                    prefix_bytes,
-                    count,
-                } if count <= self.spec.octet_count_max as u64 => {
+                Prefix::Count { prefix_bytes, count } if count <= self.spec.octet_count_max as u64 => {
                     (at + prefix_bytes, count as usize)
                 }
                 Prefix::Count { count, .. } => {
-                    let error = FrameError::CountTooLarge {
-                        count,
-                        limit: self.spec.octet_count_max,
-                    };
+                    let error = FrameError::CountTooLarge { count, limit: self.spec.octet_count_max };
                     self.broken = Some(error);
                     self.report_rest(pass, at);
                     return Err(error);
@@ -349,12 +310,7 @@ impl Framer {
     }
 
     /// The next piece of an octet-counted frame that was cut; `left` bytes of it are to come.
-    fn rest_of_counted(
-        &mut self,
-        pass: &mut Pass<'_, impl FnMut(Frame)>,
-        at: usize,
-        left: usize,
-    ) -> usize {
+    fn rest_of_counted(&mut self, pass: &mut Pass<'_, impl FnMut(Frame)>, at: usize, left: usize) -> usize {
         let available = pass.input.len() - at;
         let piece = match self.spec.overlong {
             Overlong::Discard => left.min(available),
@@ -367,11 +323,7 @@ impl Framer {
             Overlong::Discard => self.discarded_bytes += piece as u64,
             Overlong::Split => pass.piece(at, at + piece, FrameKind::Cut),
         }
-        self.place = if piece == left {
-            Place::Frame
-        } else {
-            Place::Counted(left - piece)
-        };
+        self.place = if piece == left { Place::Frame } else { Place::Counted(left - piece) };
         at + piece
     }
 

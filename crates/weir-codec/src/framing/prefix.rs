@@ -17,10 +17,7 @@ pub(super) enum Prefix {
 #[inline]
 pub(super) fn prefix(bytes: &[u8], any_length: bool) -> Prefix {
     if let Some((prefix_bytes, count)) = short_prefix(bytes) {
-        return Prefix::Count {
-            prefix_bytes,
-            count,
-        };
+        return Prefix::Count { prefix_bytes, count };
     }
     let mut count = 0_u64;
     for (index, byte) in bytes.iter().enumerate() {
@@ -28,16 +25,10 @@ pub(super) fn prefix(bytes: &[u8], any_length: bool) -> Prefix {
             b'0' if index == 0 => return Prefix::Other,
             b'0'..=b'9' if index < COUNT_DIGITS_MAX => count = count * 10 + u64::from(byte - b'0'),
             b'0'..=b'9' if any_length => {
-                return Prefix::Count {
-                    prefix_bytes: 0,
-                    count: u64::MAX,
-                };
+                return Prefix::Count { prefix_bytes: 0, count: u64::MAX };
             }
             b' ' if index > 0 => {
-                return Prefix::Count {
-                    prefix_bytes: index + 1,
-                    count,
-                };
+                return Prefix::Count { prefix_bytes: index + 1, count };
             }
             _ => return Prefix::Other,
         }
@@ -59,9 +50,7 @@ fn short_prefix(bytes: &[u8]) -> Option<(usize, u64)> {
     }
     // The digits move to the upper bytes, behind zeros that count as leading ones.
     let padded = (word ^ 0x3030_3030) << (8 * (4 - digits));
-    if (padded.wrapping_add(0x7676_7676) | padded) & 0x8080_8080 != 0
-        || word & 0xff == u32::from(b'0')
-    {
+    if (padded.wrapping_add(0x7676_7676) | padded) & 0x8080_8080 != 0 || word & 0xff == u32::from(b'0') {
         return None;
     }
     let [_, hundreds, tens, ones] = padded.to_le_bytes().map(u64::from);

@@ -2,11 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SMALL: FramingSpec = FramingSpec {
-    frame_bytes_max: 8,
-    octet_count_max: 40,
-    overlong: Overlong::Split,
-};
+const SMALL: FramingSpec = FramingSpec { frame_bytes_max: 8, octet_count_max: 40, overlong: Overlong::Split };
 const WHOLE: FrameKind = FrameKind::Whole;
 const CUT: FrameKind = FrameKind::Cut;
 
@@ -30,49 +26,28 @@ fn run(spec: FramingSpec, stream: &[u8], chunks: &[usize]) -> Outcome {
     let (mut consumed, mut read, mut turn) = (0, 0, 0);
     let mut error = None;
     while read < stream.len() && error.is_none() {
-        read = stream
-            .len()
-            .min(read + chunks[turn.min(chunks.len() - 1)].max(1));
+        read = stream.len().min(read + chunks[turn.min(chunks.len() - 1)].max(1));
         turn += 1;
         match framer.frames(&stream[consumed..read], BASE + consumed, &mut out) {
             Ok(bytes) => consumed += bytes,
             Err(found) => error = Some(found),
         }
-        assert!(
-            error.is_some() || read - consumed <= spec.frame_bytes_max + 11,
-            "carries {}",
-            read - consumed
-        );
+        assert!(error.is_some() || read - consumed <= spec.frame_bytes_max + 11, "carries {}", read - consumed);
     }
     framer.finish(&stream[consumed..read], BASE + consumed, &mut out);
-    Outcome {
-        frames,
-        error,
-        discarded_bytes: framer.discarded_bytes(),
-    }
+    Outcome { frames, error, discarded_bytes: framer.discarded_bytes() }
 }
 
 fn frames(spec: FramingSpec, stream: &[u8]) -> Vec<(String, FrameKind)> {
     let outcome = run(spec, stream, &[usize::MAX / 2]);
-    outcome
-        .frames
-        .into_iter()
-        .map(|(bytes, kind)| (String::from_utf8_lossy(&bytes).into_owned(), kind))
-        .collect()
+    outcome.frames.into_iter().map(|(bytes, kind)| (String::from_utf8_lossy(&bytes).into_owned(), kind)).collect()
 }
 
 fn expect(spec: FramingSpec, stream: &[u8], expected: &[(&str, FrameKind)]) {
-    let expected: Vec<_> = expected
-        .iter()
-        .map(|(text, kind)| ((*text).to_owned(), *kind))
-        .collect();
+    let expected: Vec<_> = expected.iter().map(|(text, kind)| ((*text).to_owned(), *kind)).collect();
     assert_eq!(frames(spec, stream), expected, "{}", stream.escape_ascii());
     for bytes in 1..4 {
-        assert_eq!(
-            run(spec, stream, &[bytes]),
-            run(spec, stream, &[stream.len()]),
-            "in chunks of {bytes}"
-        );
+        assert_eq!(run(spec, stream, &[bytes]), run(spec, stream, &[stream.len()]), "in chunks of {bytes}");
     }
 }
 
@@ -84,22 +59,12 @@ fn lines_end_at_lf() {
     expect(
         spec,
         b"<1>a\n\n\r\n<2>b\r\n<3>c\0\n\0<4>d\n<5>e",
-        &[
-            ("<1>a", WHOLE),
-            ("<2>b", WHOLE),
-            ("<3>c", WHOLE),
-            ("<4>d", WHOLE),
-            ("<5>e", WHOLE),
-        ],
+        &[("<1>a", WHOLE), ("<2>b", WHOLE), ("<3>c", WHOLE), ("<4>d", WHOLE), ("<5>e", WHOLE)],
     );
     expect(spec, b"\n\r\n\0", &[]);
     expect(spec, b"a\r\r\r\n", &[("a\r", WHOLE)]);
     expect(spec, b"189\n<2>b\n", &[("189", WHOLE), ("<2>b", WHOLE)]);
-    expect(
-        spec,
-        b"12 monkeys\n4 <1>a\n",
-        &[("12 monkeys", WHOLE), ("4 <1>a", WHOLE)],
-    );
+    expect(spec, b"12 monkeys\n4 <1>a\n", &[("12 monkeys", WHOLE), ("4 <1>a", WHOLE)]);
     expect(spec, b"99999999999 <1>a\n", &[("99999999999 <1>a", WHOLE)]);
 }
 
@@ -111,12 +76,7 @@ fn octet_counts_are_followed() {
     expect(
         spec,
         b"8 <13>one!7 <13>a\nb5 <1>a\n\n5 <1>b\n",
-        &[
-            ("<13>one!", WHOLE),
-            ("<13>a\nb", WHOLE),
-            ("<1>a", WHOLE),
-            ("<1>b", WHOLE),
-        ],
+        &[("<13>one!", WHOLE), ("<13>a\nb", WHOLE), ("<1>a", WHOLE), ("<1>b", WHOLE)],
     );
     assert_eq!(frames(spec, b"4 <1>a")[0], ("<1>a".to_owned(), WHOLE));
 }
@@ -144,56 +104,20 @@ fn a_frame_without_a_count_is_a_line() {
 /// Guarantees: every byte is in a frame, pieces of at most the limit, all of them flagged.
 #[test]
 fn over_long_lines_are_split() {
-    expect(
-        SMALL,
-        b"<1>45678\n<1>45678\r\n<1>4567\r\n",
-        &[("<1>45678", WHOLE), ("<1>45678", CUT), ("<1>4567", WHOLE)],
-    );
-    expect(
-        SMALL,
-        b"<1>456789abcdefghi\n<2>x\n",
-        &[
-            ("<1>45678", CUT),
-            ("9abcdefg", CUT),
-            ("hi", CUT),
-            ("<2>x", WHOLE),
-        ],
-    );
+    expect(SMALL, b"<1>45678\n<1>45678\r\n<1>4567\r\n", &[("<1>45678", WHOLE), ("<1>45678", CUT), ("<1>4567", WHOLE)]);
+    expect(SMALL, b"<1>456789abcdefghi\n<2>x\n", &[("<1>45678", CUT), ("9abcdefg", CUT), ("hi", CUT), ("<2>x", WHOLE)]);
     expect(SMALL, b"<1>456789ab", &[("<1>45678", CUT), ("9ab", CUT)]);
-    expect(
-        SMALL,
-        b"4 <1>a<2>456789ab\n4 <3>c",
-        &[
-            ("<1>a", WHOLE),
-            ("<2>45678", CUT),
-            ("9ab", CUT),
-            ("<3>c", WHOLE),
-        ],
-    );
+    expect(SMALL, b"4 <1>a<2>456789ab\n4 <3>c", &[("<1>a", WHOLE), ("<2>45678", CUT), ("9ab", CUT), ("<3>c", WHOLE)]);
 }
 
 /// Scenario: the same with the rest discarded.
 /// Guarantees: the first piece is kept, the rest counted, the next frame untouched.
 #[test]
 fn over_long_frames_can_be_discarded() {
-    let spec = FramingSpec {
-        overlong: Overlong::Discard,
-        ..SMALL
-    };
-    expect(
-        spec,
-        b"<1>456789abcdefghi\n<2>x\n",
-        &[("<1>45678", CUT), ("<2>x", WHOLE)],
-    );
-    assert_eq!(
-        run(spec, b"<1>456789abcdefghi\n<2>x\n", &[3]).discarded_bytes,
-        10
-    );
-    expect(
-        spec,
-        b"12 <1>456789abc4 <2>x",
-        &[("<1>45678", CUT), ("<2>x", WHOLE)],
-    );
+    let spec = FramingSpec { overlong: Overlong::Discard, ..SMALL };
+    expect(spec, b"<1>456789abcdefghi\n<2>x\n", &[("<1>45678", CUT), ("<2>x", WHOLE)]);
+    assert_eq!(run(spec, b"<1>456789abcdefghi\n<2>x\n", &[3]).discarded_bytes, 10);
+    expect(spec, b"12 <1>456789abc4 <2>x", &[("<1>45678", CUT), ("<2>x", WHOLE)]);
     assert_eq!(run(spec, b"12 <1>456789abc4 <2>x", &[5]).discarded_bytes, 4);
 }
 
@@ -204,34 +128,19 @@ fn large_counts_are_split_and_absurd_ones_break() {
     expect(
         SMALL,
         b"20 <1>456789abcdefghijk4 <2>x",
-        &[
-            ("<1>45678", CUT),
-            ("9abcdefg", CUT),
-            ("hijk", CUT),
-            ("<2>x", WHOLE),
-        ],
+        &[("<1>45678", CUT), ("9abcdefg", CUT), ("hijk", CUT), ("<2>x", WHOLE)],
     );
-    for (stream, count) in [
-        (&b"4 <1>a2147483648 <2>b"[..], 1 << 31),
-        (b"41 <1>", 41),
-        (b"4 <1>a12345678901", u64::MAX),
-    ] {
+    for (stream, count) in [(&b"4 <1>a2147483648 <2>b"[..], 1 << 31), (b"41 <1>", 41), (b"4 <1>a12345678901", u64::MAX)]
+    {
         let outcome = run(SMALL, stream, &[stream.len()]);
-        assert_eq!(
-            outcome.error,
-            Some(FrameError::CountTooLarge { count, limit: 40 })
-        );
+        assert_eq!(outcome.error, Some(FrameError::CountTooLarge { count, limit: 40 }));
         let text: Vec<u8> = outcome.frames.concat_bytes(CUT);
         assert!(stream.ends_with(&text) && !text.is_empty(), "{text:?}");
     }
     expect(SMALL, b"4 <1>a7 <2>b", &[("<1>a", WHOLE), ("<2>b", CUT)]);
     expect(SMALL, b"4 <1>a7", &[("<1>a", WHOLE), ("7", CUT)]);
     expect(SMALL, b"4 <1>a7 ", &[("<1>a", WHOLE)]);
-    expect(
-        SMALL,
-        b"4 <1>a1234567890",
-        &[("<1>a", WHOLE), ("12345678", CUT), ("90", CUT)],
-    );
+    expect(SMALL, b"4 <1>a1234567890", &[("<1>a", WHOLE), ("12345678", CUT), ("90", CUT)]);
     expect(SMALL, b"1234567890", &[("12345678", CUT), ("90", CUT)]);
 }
 
@@ -254,10 +163,7 @@ trait ConcatBytes {
 
 impl ConcatBytes for Vec<(Vec<u8>, FrameKind)> {
     fn concat_bytes(&self, kind: FrameKind) -> Vec<u8> {
-        self.iter()
-            .filter(|frame| frame.1 == kind)
-            .flat_map(|frame| frame.0.iter().copied())
-            .collect()
+        self.iter().filter(|frame| frame.1 == kind).flat_map(|frame| frame.0.iter().copied()).collect()
     }
 }
 

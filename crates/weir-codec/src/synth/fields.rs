@@ -123,19 +123,12 @@ impl Template {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((literal, after)) = rest.split_once('{') {
-            let (name, after) = after
-                .split_once('}')
-                .expect("a test compiles every line of the table");
-            let field = NAMES
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, field)| *field);
+            let (name, after) = after.split_once('}').expect("a test compiles every line of the table");
+            let field = NAMES.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(literal));
             }
-            pieces.push(Piece::Field(
-                field.expect("a test compiles every line of the table"),
-            ));
+            pieces.push(Piece::Field(field.expect("a test compiles every line of the table")));
             rest = after;
         }
         if !rest.is_empty() {
@@ -145,13 +138,7 @@ impl Template {
     }
 
     /// Appends the text with fresh values. `clock` is the time as RFC 5424 text.
-    pub(super) fn render(
-        &self,
-        random: &mut Random,
-        memory: &mut Memory,
-        clock: &[u8; 24],
-        out: &mut Vec<u8>,
-    ) {
+    pub(super) fn render(&self, random: &mut Random, memory: &mut Memory, clock: &[u8; 24], out: &mut Vec<u8>) {
         for piece in &self.0 {
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
@@ -164,21 +151,12 @@ impl Template {
 impl Field {
     fn render(self, random: &mut Random, memory: &mut Memory, clock: &[u8; 24], out: &mut Vec<u8>) {
         match self {
-            Self::Inside
-            | Self::Management
-            | Self::Nat
-            | Self::Outside
-            | Self::Router
-            | Self::Subscriber => {
+            Self::Inside | Self::Management | Self::Nat | Self::Outside | Self::Router | Self::Subscriber => {
                 push_address(out, self.draw_address(random, memory));
             }
-            Self::AccessList => {
-                out.extend_from_slice(random.pick(&values::ACCESS_LISTS).as_bytes())
-            }
+            Self::AccessList => out.extend_from_slice(random.pick(&values::ACCESS_LISTS).as_bytes()),
             Self::Apn => out.extend_from_slice(random.pick(&values::APNS).as_bytes()),
-            Self::Application => {
-                out.extend_from_slice(random.pick(&values::APPLICATIONS).as_bytes())
-            }
+            Self::Application => out.extend_from_slice(random.pick(&values::APPLICATIONS).as_bytes()),
             Self::Country => out.extend_from_slice(random.pick(&values::COUNTRIES).as_bytes()),
             Self::Interface => out.extend_from_slice(random.pick(&values::INTERFACES).as_bytes()),
             Self::Rule => out.extend_from_slice(random.pick(&values::RULES).as_bytes()),
@@ -216,8 +194,8 @@ impl Field {
         match self {
             Self::Inside => address(0x0a14_0000, 14, random.skewed(4000)), // 10.20.0.0/18
             Self::Management => address(0x0aff_0800, 8, random.skewed(200)), // 10.255.8.0/24
-            Self::Nat => address(0xcb00_7100, 8, random.skewed(240)), // 203.0.113.0/24, documentation
-            Self::Router => address(0xc0a8_f000, 10, random.skewed(500)), // 192.168.240.0/22
+            Self::Nat => address(0xcb00_7100, 8, random.skewed(240)),      // 203.0.113.0/24, documentation
+            Self::Router => address(0xc0a8_f000, 10, random.skewed(500)),  // 192.168.240.0/22
             Self::Subscriber => address(0x6440_0000, 22, random.skewed(50_000)), // 100.64.0.0/10, shared
             _ => {
                 memory.outside = address(0xc612_0000, 17, random.skewed(20_000)); // 198.18.0.0/15, benchmarks

@@ -19,10 +19,7 @@ pub struct SynthOptions {
 
 impl Default for SynthOptions {
     fn default() -> Self {
-        Self {
-            rfc5424_share: 0.5,
-            devices: 500,
-        }
+        Self { rfc5424_share: 0.5, devices: 500 }
     }
 }
 
@@ -84,13 +81,7 @@ impl Synth {
             kind_by_draw.extend(std::iter::repeat_n(index, usize::from(kind.lines_percent)));
             fleets.push(Fleet::new(index, kind, options, &mut random));
         }
-        Self {
-            random,
-            memory,
-            clock: TimeText::new(),
-            kind_by_draw,
-            fleets,
-        }
+        Self { random, memory, clock: TimeText::new(), kind_by_draw, fleets }
     }
 
     /// Appends one whole line, PRI to the end of the message, without a line feed, as sent at `time_ms` (milliseconds
@@ -126,9 +117,7 @@ impl Synth {
         let clock = self.clock.rfc5424_millis(time_ms);
         if device.rfc5424 {
             push_5424_fields(out, line.tag, line.message_id, device.process_id);
-            fleet
-                .structured
-                .render(&mut self.random, &mut self.memory, clock, out);
+            fleet.structured.render(&mut self.random, &mut self.memory, clock, out);
             out.push(b' ');
         } else {
             push_3164_tag(out, line.tag, device.process_id);
@@ -137,14 +126,7 @@ impl Synth {
         fleet.templates[index].render(&mut self.random, &mut self.memory, clock, out);
         let end = out.len() - start;
         let (facility, severity) = (line.facility, line.severity);
-        SynthLine {
-            facility,
-            severity,
-            timestamp,
-            host,
-            body: body..end,
-            message: message..end,
-        }
+        SynthLine { facility, severity, timestamp, host, body: body..end, message: message..end }
     }
 }
 
@@ -156,31 +138,16 @@ impl Fleet {
                 let site = SITES[number % SITES.len()];
                 let name = format!("{}-{site}-{:02}", kind.prefix, number / SITES.len() + 1);
                 // 32 bits are finer than any share a person writes down.
-                let rfc5424 =
-                    f64::from(random.bits() as u32) < options.rfc5424_share * 4_294_967_296.0;
-                Device {
-                    name,
-                    rfc5424,
-                    process_id: 300 + random.skewed(32_000),
-                }
+                let rfc5424 = f64::from(random.bits() as u32) < options.rfc5424_share * 4_294_967_296.0;
+                Device { name, rfc5424, process_id: 300 + random.skewed(32_000) }
             })
             .collect();
         let line_by_draw = (0_u8..)
             .zip(kind.lines)
             .flat_map(|(index, line)| std::iter::repeat_n(index, usize::from(line.weight)))
             .collect();
-        let templates = kind
-            .lines
-            .iter()
-            .map(|line| Template::new(line.text))
-            .collect();
-        Self {
-            kind: index,
-            devices,
-            structured: Template::new(kind.structured),
-            templates,
-            line_by_draw,
-        }
+        let templates = kind.lines.iter().map(|line| Template::new(line.text)).collect();
+        Self { kind: index, devices, structured: Template::new(kind.structured), templates, line_by_draw }
     }
 }
 

@@ -38,14 +38,7 @@ const fn line(
     message_id: &'static str,
     text: &'static str,
 ) -> Line {
-    Line {
-        weight,
-        facility,
-        severity,
-        tag,
-        message_id,
-        text,
-    }
+    Line { weight, facility, severity, tag, message_id, text }
 }
 
 #[rustfmt::skip]

@@ -12,9 +12,8 @@ pub struct TimeText {
 
 /// Length of [`TimeText::rfc5424_millis`].
 const MILLIS_BYTES: usize = 24;
-const MONTHS: [&[u8; 3]; 12] = [
-    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
-];
+const MONTHS: [&[u8; 3]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 /// 9999-12-31T23:59:59Z: years have four digits in both forms.
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -28,11 +27,7 @@ impl TimeText {
     /// At 1970-01-01.
     #[must_use]
     pub fn new() -> Self {
-        let mut text = Self {
-            second: 0,
-            rfc5424: *b"0000-00-00T00:00:00.000000Z",
-            rfc3164: *b"Jan  1 00:00:00",
-        };
+        let mut text = Self { second: 0, rfc5424: *b"0000-00-00T00:00:00.000000Z", rfc3164: *b"Jan  1 00:00:00" };
         text.write_second(0);
         text
     }
@@ -42,9 +37,7 @@ impl TimeText {
         let millis = self.advance(time_ms);
         write_digits(&mut self.rfc5424[20..23], millis);
         self.rfc5424[23] = b'Z';
-        self.rfc5424
-            .first_chunk::<MILLIS_BYTES>()
-            .expect("27 bytes hold 24")
+        self.rfc5424.first_chunk::<MILLIS_BYTES>().expect("27 bytes hold 24")
     }
 
     /// `2025-11-22T10:00:00.123456Z`, with `micros` (0..=999) below the milliseconds.
@@ -102,11 +95,7 @@ fn civil_date(day_from_1970: i64) -> (u32, u32, u32) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * of_year + 2) / 153;
     let day_of_month = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     (year as u32, month as u32, day_of_month as u32)
 }

@@ -77,8 +77,8 @@ pub(super) fn push_hex(out: &mut Vec<u8>, value: u32, digits: u32) {
 
 /// Sites of the network, loudest first.
 pub(super) const SITES: [&str; 20] = [
-    "lon", "man", "bir", "lee", "gla", "bri", "new", "car", "bel", "edi", "she", "lei", "not",
-    "sou", "rea", "cam", "oxf", "yor", "exe", "abe",
+    "lon", "man", "bir", "lee", "gla", "bri", "new", "car", "bel", "edi", "she", "lei", "not", "sou", "rea", "cam",
+    "oxf", "yor", "exe", "abe",
 ];
 pub(super) const COUNTRIES: [&str; 12] = [
     "United Kingdom",
@@ -126,14 +126,7 @@ pub(super) const RULES: [&str; 12] = [
     "roaming-gre",
     "cdn-cache-fill",
 ];
-pub(super) const ACCESS_LISTS: [&str; 6] = [
-    "outside_in",
-    "inside_out",
-    "dmz_in",
-    "mgmt_in",
-    "oam_in",
-    "gi_in",
-];
+pub(super) const ACCESS_LISTS: [&str; 6] = ["outside_in", "inside_out", "dmz_in", "mgmt_in", "oam_in", "gi_in"];
 pub(super) const INTERFACES: [&str; 12] = [
     "GigabitEthernet0/0/1",
     "TenGigE0/1/0/3",
@@ -148,14 +141,8 @@ pub(super) const INTERFACES: [&str; 12] = [
     "irb.210",
     "Tunnel118",
 ];
-pub(super) const APNS: [&str; 6] = [
-    "internet",
-    "ims",
-    "wap.example",
-    "iot.example",
-    "corp-vpn.example",
-    "m2m.metering.example",
-];
+pub(super) const APNS: [&str; 6] =
+    ["internet", "ims", "wap.example", "iot.example", "corp-vpn.example", "m2m.metering.example"];
 pub(super) const GIVEN: [&str; 24] = [
     "adavis",
     "jsmith",
@@ -182,9 +169,8 @@ pub(super) const GIVEN: [&str; 24] = [
     "fthomas",
     "oracle",
 ];
-pub(super) const SERVICES: [u32; 16] = [
-    443, 53, 80, 123, 8080, 5060, 22, 25, 3389, 161, 445, 8443, 993, 5228, 3478, 853,
-];
+pub(super) const SERVICES: [u32; 16] =
+    [443, 53, 80, 123, 8080, 5060, 22, 25, 3389, 161, 445, 8443, 993, 5228, 3478, 853];
 pub(super) const DOMAIN_WORDS: [&str; 32] = [
     "cdn",
     "api",
@@ -219,10 +205,4 @@ pub(super) const DOMAIN_WORDS: [&str; 32] = [
     "search",
     "beacon",
 ];
-pub(super) const TOP: [&str; 5] = [
-    "example.com",
-    "example.net",
-    "example.org",
-    "example",
-    "test",
-];
+pub(super) const TOP: [&str; 5] = ["example.com", "example.net", "example.org", "example", "test"];

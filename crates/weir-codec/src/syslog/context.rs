@@ -24,18 +24,13 @@ impl ParseContext {
     #[must_use]
     pub fn new(now_ms: i64, local_offset_seconds: i32) -> Self {
         // Four-digit years, as in every timestamp that can be completed.
-        let now_ms = now_ms.clamp(
-            days_from_civil(1, 1, 1) * DAY_MS,
-            days_from_civil(9998, 12, 31) * DAY_MS,
-        );
+        let now_ms = now_ms.clamp(days_from_civil(1, 1, 1) * DAY_MS, days_from_civil(9998, 12, 31) * DAY_MS);
         let local_offset_ms = i64::from(local_offset_seconds) * SECOND_MS;
         let local_ms = now_ms + local_offset_ms;
         let (year, month, day) = civil_from_days(local_ms.div_euclid(DAY_MS));
         let of_day = local_ms.rem_euclid(DAY_MS);
         let month_start_ms = [year - 1, year, year + 1].map(|year| {
-            std::array::from_fn(|index| {
-                days_from_civil(year, index as i64 + 1, 1) * DAY_MS - local_offset_ms
-            })
+            std::array::from_fn(|index| days_from_civil(year, index as i64 + 1, 1) * DAY_MS - local_offset_ms)
         });
         let shifted = |months: i64| {
             let index = year * 12 + (month - 1) + months;
@@ -43,12 +38,7 @@ impl ParseContext {
             let day = day.min(days_in_month(year, month));
             days_from_civil(year, month, day) * DAY_MS + of_day - local_offset_ms
         };
-        Self {
-            local_offset_ms,
-            month_start_ms,
-            latest_ms: shifted(1),
-            earliest_ms: shifted(-11),
-        }
+        Self { local_offset_ms, month_start_ms, latest_ms: shifted(1), earliest_ms: shifted(-11) }
     }
 
     /// Milliseconds east of UTC.

@@ -93,10 +93,7 @@ impl Header {
 /// A stretch of a line. Lines are frames or datagrams, far below 4 GiB.
 #[inline]
 fn span(start: usize, end: usize) -> Span {
-    Span {
-        start: start as u32,
-        len: (end - start) as u32,
-    }
+    Span { start: start as u32, len: (end - start) as u32 }
 }
 
 /// Reads the header of a line, which is at most 4 GiB long. Never fails: see the table of the module. No allocation;
@@ -209,10 +206,7 @@ fn modern_host(line: &[u8], end: usize, header: &mut Header) {
 
 #[inline]
 fn word_end(line: &[u8], start: usize) -> usize {
-    line[start..]
-        .iter()
-        .position(|byte| *byte == b' ')
-        .map_or(line.len(), |found| start + found)
+    line[start..].iter().position(|byte| *byte == b' ').map_or(line.len(), |found| start + found)
 }
 
 /// What may follow a legacy timestamp: a colon and the message, or a host and the message, or the message.
@@ -295,10 +289,7 @@ fn unusual_host(line: &[u8], at: usize, header: &mut Header) -> usize {
 
 /// Whether a word is an IPv6 address, in brackets or not, with an optional zone.
 fn is_ipv6(word: &[u8]) -> bool {
-    let bare = word
-        .strip_prefix(b"[")
-        .and_then(|word| word.strip_suffix(b"]"))
-        .unwrap_or(word);
+    let bare = word.strip_prefix(b"[").and_then(|word| word.strip_suffix(b"]")).unwrap_or(word);
     std::str::from_utf8(bare.split(|byte| *byte == b'%').next().unwrap_or_default())
         .is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
 }
@@ -356,13 +347,7 @@ fn any_stamp(line: &[u8], at: usize, context: &ParseContext) -> Option<Stamp> {
 
 /// `name: timestamp` (IOS with `logging origin-id`, Cisco UCM), or `name node:timestamp` (IOS XR). The node is in no
 /// header, so there the message starts with it.
-fn named_before_stamp(
-    line: &[u8],
-    at: usize,
-    sequence: Option<u64>,
-    context: &ParseContext,
-    header: &mut Header,
-) {
+fn named_before_stamp(line: &[u8], at: usize, sequence: Option<u64>, context: &ParseContext, header: &mut Header) {
     let stop = word_end(line, at);
     let word = &line[at..stop];
     if let Some(name) = word.strip_suffix(b":")
@@ -379,11 +364,7 @@ fn named_before_stamp(
         header.set_host(line, at, stop - 1);
         return;
     }
-    let node = if word.contains(&b':') {
-        at
-    } else {
-        skip_blanks(line, stop)
-    };
+    let node = if word.contains(&b':') { at } else { skip_blanks(line, stop) };
     let node_end = word_end(line, node);
     let Some(colon) = line[node..node_end].iter().position(|byte| *byte == b':') else {
         return;

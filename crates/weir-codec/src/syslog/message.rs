@@ -30,13 +30,7 @@ pub fn parse_message<'a>(line: &'a [u8], header: &Header) -> Message<'a> {
         (_, Format::Rfc5424) => modern(body),
         (_, Format::Legacy) => legacy(body),
     };
-    Message {
-        msg: message
-            .msg
-            .strip_prefix(BYTE_ORDER_MARK)
-            .unwrap_or(message.msg),
-        ..message
-    }
+    Message { msg: message.msg.strip_prefix(BYTE_ORDER_MARK).unwrap_or(message.msg), ..message }
 }
 
 /// `APP SP PROCID SP MSGID SP STRUCTURED-DATA [SP MSG]`.
@@ -48,21 +42,12 @@ fn modern(body: &[u8]) -> Message<'_> {
         [b'-'] => (None, &rest[1..]),
         [b'-', b' ', ..] => (None, &rest[2..]),
         [b'[', ..] => match structured_data_end(rest) {
-            Some(end) => (
-                Some(&rest[..end]),
-                rest[end..].strip_prefix(b" ").unwrap_or(&rest[end..]),
-            ),
+            Some(end) => (Some(&rest[..end]), rest[end..].strip_prefix(b" ").unwrap_or(&rest[end..])),
             None => (None, rest),
         },
         _ => (None, rest),
     };
-    Message {
-        app,
-        procid,
-        msgid,
-        structured_data,
-        msg,
-    }
+    Message { app, procid, msgid, structured_data, msg }
 }
 
 /// The next field and what follows the blank behind it.
@@ -94,21 +79,12 @@ fn structured_data_end(text: &[u8]) -> Option<usize> {
 }
 
 fn text_only(msg: &[u8]) -> Message<'_> {
-    Message {
-        app: None,
-        procid: None,
-        msgid: None,
-        structured_data: None,
-        msg,
-    }
+    Message { app: None, procid: None, msgid: None, structured_data: None, msg }
 }
 
 /// `tag[pid]: text`. The tag ends at a blank, a colon or a bracket; without any of them there is only text.
 fn legacy(body: &[u8]) -> Message<'_> {
-    let Some(tag_bytes) = body
-        .iter()
-        .position(|byte| matches!(byte, b' ' | b'\t' | b':' | b'['))
-    else {
+    let Some(tag_bytes) = body.iter().position(|byte| matches!(byte, b' ' | b'\t' | b':' | b'[')) else {
         return text_only(body);
     };
     let (tag, mut rest) = body.split_at(tag_bytes);
@@ -124,10 +100,5 @@ fn legacy(body: &[u8]) -> Message<'_> {
     }
     rest = rest.strip_prefix(b":").unwrap_or(rest);
     rest = rest.strip_prefix(b" ").unwrap_or(rest);
-    Message {
-        app: Some(tag).filter(|tag| !tag.is_empty()),
-        procid,
-        msg: rest,
-        ..text_only(body)
-    }
+    Message { app: Some(tag).filter(|tag| !tag.is_empty()), procid, msg: rest, ..text_only(body) }
 }

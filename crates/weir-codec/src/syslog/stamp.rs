@@ -3,9 +3,7 @@
 //! Every function takes the line and where the timestamp starts, and gives milliseconds since 1970 UTC and the first
 //! byte after it; `None` if it is not that form. A timestamp has to be followed by a blank, a colon or the line's end.
 
-use super::context::{
-    DAY_MS, HOUR_MS, MINUTE_MS, ParseContext, SECOND_MS, days_from_civil, days_in_month,
-};
+use super::context::{DAY_MS, HOUR_MS, MINUTE_MS, ParseContext, SECOND_MS, days_from_civil, days_in_month};
 use super::zone::{numeric_zone, zone_word};
 
 /// A timestamp that was read.
@@ -19,10 +17,7 @@ pub(super) struct Stamp {
 
 /// Three letters of a month and its index, at `(second + third letter) % 32`, where no two months meet.
 const MONTHS: [(u32, u8); 32] = {
-    let names = [
-        b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov",
-        b"dec",
-    ];
+    let names = [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
     // No letters are 0, so empty places match nothing.
     let mut table = [(0, 0); 32];
     let mut index = 0;
@@ -36,10 +31,8 @@ const MONTHS: [(u32, u8); 32] = {
     table
 };
 
-const MONTH_REST: [&[u8]; 12] = [
-    b"uary", b"ruary", b"ch", b"il", b"", b"e", b"y", b"ust", b"tember", b"ober", b"ember",
-    b"ember",
-];
+const MONTH_REST: [&[u8]; 12] =
+    [b"uary", b"ruary", b"ch", b"il", b"", b"e", b"y", b"ust", b"tember", b"ober", b"ember", b"ember"];
 
 /// Index 0..=11 of a month given by three letters in any case.
 #[inline]
@@ -59,11 +52,7 @@ fn digits_in(text: [u8; 8], pattern: &[u8; 8]) -> Option<u64> {
     let mut index = 0;
     while index < 8 {
         // Sets the high bit of everything above 9 in a digit's place, above 0 in a separator's.
-        beyond[index] = if pattern[index] == b'0' {
-            0x80 - 10
-        } else {
-            0x80 - 1
-        };
+        beyond[index] = if pattern[index] == b'0' { 0x80 - 10 } else { 0x80 - 1 };
         index += 1;
     }
     let digits = u64::from_le_bytes(text) ^ u64::from_le_bytes(*pattern);
@@ -82,9 +71,8 @@ fn pairs(digits: u64) -> [u8; 8] {
 #[inline]
 fn clock_ms(text: [u8; 8]) -> Option<i64> {
     let [hour, _, _, minute, _, _, second, _] = pairs(digits_in(text, b"00:00:00")?);
-    (hour < 24 && minute < 60 && second <= 60).then(|| {
-        i64::from(hour) * HOUR_MS + i64::from(minute) * MINUTE_MS + i64::from(second) * SECOND_MS
-    })
+    (hour < 24 && minute < 60 && second <= 60)
+        .then(|| i64::from(hour) * HOUR_MS + i64::from(minute) * MINUTE_MS + i64::from(second) * SECOND_MS)
 }
 
 /// `Mmm dd hh:mm:ss` and a blank, behind which neither year nor zone stands: nearly every line of RFC 3164.
@@ -92,26 +80,7 @@ fn clock_ms(text: [u8; 8]) -> Option<i64> {
 #[inline]
 pub(super) fn plain(line: &[u8], at: usize, context: &ParseContext) -> Option<Stamp> {
     let text: &[u8; 17] = line.get(at..)?.first_chunk()?;
-    let [
-        m0,
-        m1,
-        m2,
-        b' ',
-        tens,
-        ones,
-        b' ',
-        h0,
-        h1,
-        c0,
-        i0,
-        i1,
-        c1,
-        s0,
-        s1,
-        b' ',
-        next,
-    ] = *text
-    else {
+    let [m0, m1, m2, b' ', tens, ones, b' ', h0, h1, c0, i0, i1, c1, s0, s1, b' ', next] = *text else {
         return None;
     };
     if next.is_ascii_digit() {
@@ -119,16 +88,10 @@ pub(super) fn plain(line: &[u8], at: usize, context: &ParseContext) -> Option<St
         if year_after(line, at + 15).is_some() {
             return None;
         }
-    } else if next.is_ascii_uppercase() && zone_word(line, at + 15).is_some()
-        || matches!(next, b'+' | b'-')
-    {
+    } else if next.is_ascii_uppercase() && zone_word(line, at + 15).is_some() || matches!(next, b'+' | b'-') {
         return None;
     }
-    let tens = if tens == b' ' {
-        0
-    } else {
-        tens.wrapping_sub(b'0')
-    };
+    let tens = if tens == b' ' { 0 } else { tens.wrapping_sub(b'0') };
     let ones = ones.wrapping_sub(b'0');
     if tens > 3 || ones > 9 {
         return None;
@@ -136,19 +99,14 @@ pub(super) fn plain(line: &[u8], at: usize, context: &ParseContext) -> Option<St
     let month = month_index([m0, m1, m2])?;
     let clock = clock_ms([h0, h1, c0, i0, i1, c1, s0, s1])?;
     let in_month_ms = day_of_month_ms(month, i64::from(tens) * 10 + i64::from(ones))? + clock;
-    Some(Stamp {
-        ms: context.nearest(month, in_month_ms),
-        end: at + 15,
-    })
+    Some(Stamp { ms: context.nearest(month, in_month_ms), end: at + 15 })
 }
 
 /// Milliseconds from the start of a month to its day `day`, which may be February 29 as the year is not known.
 #[inline]
 fn day_of_month_ms(month: usize, day: i64) -> Option<i64> {
     // 2000 is a leap year.
-    (1..=days_in_month(2000, month as i64 + 1))
-        .contains(&day)
-        .then(|| (day - 1) * DAY_MS)
+    (1..=days_in_month(2000, month as i64 + 1)).contains(&day).then(|| (day - 1) * DAY_MS)
 }
 
 /// Everything with a month's name: an optional `*` or `.` (clock not in step) and year before it, the name short or
@@ -198,24 +156,17 @@ pub(super) fn named_month(line: &[u8], mut at: usize, context: &ParseContext) ->
     {
         (year, at) = (Some(number), after);
     }
-    let zone = numeric_zone(line, at)
-        .filter(|(_, after)| ends(line, *after))
-        .or_else(|| zone_word(line, at));
+    let zone = numeric_zone(line, at).filter(|(_, after)| ends(line, *after)).or_else(|| zone_word(line, at));
     at = zone.map_or(at, |(_, after)| after);
     ends(line, at).then_some(())?;
     let shift_ms = zone.map_or(0, |(offset_ms, _)| context.local_offset_ms() - offset_ms);
     let of_day = clock + fraction_ms;
     let ms = match year {
         Some(year) if (1..=days_in_month(year, month as i64 + 1)).contains(&(day as i64)) => {
-            days_from_civil(year, month as i64 + 1, day as i64) * DAY_MS + of_day
-                - context.local_offset_ms()
-                + shift_ms
+            days_from_civil(year, month as i64 + 1, day as i64) * DAY_MS + of_day - context.local_offset_ms() + shift_ms
         }
         Some(_) => return None,
-        None => context.nearest(
-            month,
-            day_of_month_ms(month, day as i64)? + of_day + shift_ms,
-        ),
+        None => context.nearest(month, day_of_month_ms(month, day as i64)? + of_day + shift_ms),
     };
     Some(Stamp { ms, end: at })
 }
@@ -224,34 +175,16 @@ pub(super) fn named_month(line: &[u8], mut at: usize, context: &ParseContext) ->
 #[inline]
 pub(super) fn iso(line: &[u8], at: usize, context: &ParseContext) -> Option<Stamp> {
     let text: &[u8; 19] = line.get(at..)?.first_chunk()?;
-    let [
-        y0,
-        y1,
-        y2,
-        y3,
-        d0,
-        m0,
-        m1,
-        d1,
-        t0,
-        t1,
-        b'T' | b't' | b' ',
-        clock @ ..,
-    ] = *text
-    else {
+    let [y0, y1, y2, y3, d0, m0, m1, d1, t0, t1, b'T' | b't' | b' ', clock @ ..] = *text else {
         return None;
     };
-    let [century, _, of_century, _, _, month, _, _] =
-        pairs(digits_in([y0, y1, y2, y3, d0, m0, m1, d1], b"0000-00-")?);
+    let [century, _, of_century, _, _, month, _, _] = pairs(digits_in([y0, y1, y2, y3, d0, m0, m1, d1], b"0000-00-")?);
     let (tens, ones) = (t0.wrapping_sub(b'0'), t1.wrapping_sub(b'0'));
     if tens > 3 || ones > 9 || !(1..=12).contains(&month) {
         return None;
     }
-    let (year, month, day) = (
-        i64::from(century) * 100 + i64::from(of_century),
-        i64::from(month),
-        i64::from(tens * 10 + ones),
-    );
+    let (year, month, day) =
+        (i64::from(century) * 100 + i64::from(of_century), i64::from(month), i64::from(tens * 10 + ones));
     if !(1..=days_in_month(year, month)).contains(&day) {
         return None;
     }
@@ -262,10 +195,8 @@ pub(super) fn iso(line: &[u8], at: usize, context: &ParseContext) -> Option<Stam
         Some(b'+' | b'-') => numeric_zone(line, after)?,
         _ => (context.local_offset_ms(), after),
     };
-    ends(line, end).then(|| Stamp {
-        ms: days_from_civil(year, month, day) * DAY_MS + clock + fraction_ms - offset_ms,
-        end,
-    })
+    ends(line, end)
+        .then(|| Stamp { ms: days_from_civil(year, month, day) * DAY_MS + clock + fraction_ms - offset_ms, end })
 }
 
 /// Seconds since 1970 with an optional fraction, ten digits; or milliseconds, thirteen.
@@ -284,25 +215,14 @@ pub(super) fn epoch(line: &[u8], at: usize) -> Option<Stamp> {
 /// A number of at most 18 digits, and how many it has.
 #[inline]
 pub(super) fn number(line: &[u8], at: usize) -> Option<(u64, usize)> {
-    let digits = line
-        .get(at..)?
-        .iter()
-        .take(19)
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    let value = line[at..at + digits].iter().fold(0_u64, |value, byte| {
-        value.wrapping_mul(10) + u64::from(byte - b'0')
-    });
+    let digits = line.get(at..)?.iter().take(19).take_while(|byte| byte.is_ascii_digit()).count();
+    let value = line[at..at + digits].iter().fold(0_u64, |value, byte| value.wrapping_mul(10) + u64::from(byte - b'0'));
     (1..=18).contains(&digits).then_some((value, digits))
 }
 
 /// At least one blank, and the first byte after all of them.
 pub(super) fn blanks(line: &[u8], at: usize) -> Option<usize> {
-    let count = line
-        .get(at..)?
-        .iter()
-        .take_while(|byte| **byte == b' ')
-        .count();
+    let count = line.get(at..)?.iter().take_while(|byte| **byte == b' ').count();
     (count > 0).then_some(at + count)
 }
 
@@ -325,11 +245,7 @@ fn fraction(line: &[u8], at: usize) -> (i64, usize) {
         weight /= 10;
         count += 1;
     }
-    if count == 0 {
-        (0, at)
-    } else {
-        (ms, at + 1 + count)
-    }
+    if count == 0 { (0, at) } else { (ms, at + 1 + count) }
 }
 
 /// ` yyyy` after the clock: a year of this era that stands alone. A host of four digits does not exist in practice.
@@ -345,7 +261,5 @@ fn year_after(line: &[u8], at: usize) -> Option<(i64, usize)> {
         return None;
     }
     let (year, _) = number(line, at + 1)?;
-    (1970..=2100)
-        .contains(&year)
-        .then_some((year as i64, at + 5))
+    (1970..=2100).contains(&year).then_some((year as i64, at + 5))
 }

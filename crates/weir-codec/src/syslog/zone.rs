@@ -12,9 +12,7 @@ pub(super) fn numeric_zone(line: &[u8], at: usize) -> Option<(i64, usize)> {
         _ => return None,
     };
     let two = |at: usize| match line.get(at..at + 2) {
-        Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => {
-            Some(i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
-        }
+        Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => Some(i64::from(tens - b'0') * 10 + i64::from(ones - b'0')),
         _ => None,
     };
     let hours = two(at + 1)?;
@@ -37,16 +35,11 @@ pub(super) fn numeric_zone(line: &[u8], at: usize) -> Option<(i64, usize)> {
 #[inline]
 pub(super) fn zone_word(line: &[u8], at: usize) -> Option<(i64, usize)> {
     let word = line.get(at..)?.strip_prefix(b" ")?;
-    let letters = word
-        .iter()
-        .take(6)
-        .take_while(|byte| byte.is_ascii_uppercase())
-        .count();
+    let letters = word.iter().take(6).take_while(|byte| byte.is_ascii_uppercase()).count();
     if !(2..=5).contains(&letters) || !matches!(word.get(letters), None | Some(b' ' | b':')) {
         return None;
     }
-    zone_offset(&word[..letters], &word[letters..])
-        .map(|minutes| (minutes * MINUTE_MS, at + 1 + letters))
+    zone_offset(&word[..letters], &word[letters..]).map(|minutes| (minutes * MINUTE_MS, at + 1 + letters))
 }
 
 #[cold]

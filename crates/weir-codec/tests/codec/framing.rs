@@ -11,16 +11,8 @@ use crate::sample_data;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        sample_data::trial(
-            "framing::streams_give_the_messages_of_telegraf",
-            "syslog-corner/framing",
-            streams,
-        ),
-        sample_data::trial(
-            "framing::underflow_is_kept",
-            "syslog-corner/framing",
-            underflow,
-        ),
+        sample_data::trial("framing::streams_give_the_messages_of_telegraf", "syslog-corner/framing", streams),
+        sample_data::trial("framing::underflow_is_kept", "syslog-corner/framing", underflow),
     ]
 }
 
@@ -42,18 +34,11 @@ fn streams(folder: &Path) -> Result<(), Failed> {
         let expected = influx_points(&expected);
         let frames = if case.contains("_udp") {
             // A datagram is a frame, whatever is in it.
-            vec![(
-                input.strip_suffix(b"\n").unwrap_or(&input).to_vec(),
-                FrameKind::Whole,
-            )]
+            vec![(input.strip_suffix(b"\n").unwrap_or(&input).to_vec(), FrameKind::Whole)]
         } else {
             let whole = framed(&input, input.len());
             for chunk_bytes in [1, 2, 7, 64] {
-                assert_eq!(
-                    framed(&input, chunk_bytes),
-                    whole,
-                    "{case} in chunks of {chunk_bytes}"
-                );
+                assert_eq!(framed(&input, chunk_bytes), whole, "{case} in chunks of {chunk_bytes}");
             }
             whole
         };
@@ -64,9 +49,7 @@ fn streams(folder: &Path) -> Result<(), Failed> {
             compared += 1;
         }
     }
-    sample_data::report(&format!(
-        "framing: {compared} messages of telegraf's cases agree"
-    ));
+    sample_data::report(&format!("framing: {compared} messages of telegraf's cases agree"));
     assert!(compared >= 30, "only {compared} messages compared");
     Ok(())
 }
@@ -74,9 +57,7 @@ fn streams(folder: &Path) -> Result<(), Failed> {
 /// Where telegraf refuses a message or keeps a part of it, and we keep all of it. `underflow` has its own test; an
 /// over-long name and a truncated header are not errors here.
 fn differs_by_design(case: &str) -> bool {
-    ["underflow", "toolong_appname", "min_incomplete"]
-        .iter()
-        .any(|part| case.contains(part))
+    ["underflow", "toolong_appname", "min_incomplete"].iter().any(|part| case.contains(part))
 }
 
 /// Scenario: streams whose last octet count is larger than what follows, or smaller than its message.
@@ -84,18 +65,11 @@ fn differs_by_design(case: &str) -> bool {
 /// count that is too small become a line of their own.
 fn underflow(folder: &Path) -> Result<(), Failed> {
     for strictness in ["strict", "best_effort"] {
-        let case = |end: &str| {
-            folder.join(format!(
-                "octet_counting_{strictness}_tcp_1st_underflow_{end}/input.txt"
-            ))
-        };
+        let case = |end: &str| folder.join(format!("octet_counting_{strictness}_tcp_1st_underflow_{end}/input.txt"));
         let short = std::fs::read(case("nok"))?;
         assert_eq!(framed(&short, 3), [(b"<1>2".to_vec(), FrameKind::Cut)]);
         let surplus = std::fs::read(case("malfunction"))?;
-        let expected = [
-            (b"<1>217 <11>1 - -".to_vec(), FrameKind::Whole),
-            (b" - - - -".to_vec(), FrameKind::Whole),
-        ];
+        let expected = [(b"<1>217 <11>1 - -".to_vec(), FrameKind::Whole), (b" - - - -".to_vec(), FrameKind::Whole)];
         assert_eq!(framed(&surplus, 3), expected);
     }
     Ok(())
@@ -107,20 +81,11 @@ fn framed(stream: &[u8], chunk_bytes: usize) -> Vec<(Vec<u8>, FrameKind)> {
     let mut frames = Vec::new();
     let mut consumed = 0;
     let mut out = |frame: Frame| {
-        let bytes = frame
-            .span
-            .of(stream)
-            .expect("a frame lies in the stream")
-            .to_vec();
+        let bytes = frame.span.of(stream).expect("a frame lies in the stream").to_vec();
         frames.push((bytes, frame.kind));
     };
-    for end in (0..stream.len())
-        .step_by(chunk_bytes.max(1))
-        .map(|start| stream.len().min(start + chunk_bytes))
-    {
-        consumed += framer
-            .frames(&stream[consumed..end], consumed, &mut out)
-            .expect("no case has an absurd count");
+    for end in (0..stream.len()).step_by(chunk_bytes.max(1)).map(|start| stream.len().min(start + chunk_bytes)) {
+        consumed += framer.frames(&stream[consumed..end], consumed, &mut out).expect("no case has an absurd count");
     }
     framer.finish(&stream[consumed..], consumed, &mut out);
     frames
@@ -136,16 +101,11 @@ fn influx_points(text: &str) -> Vec<Point> {
     while !rest.is_empty() {
         let mut point = Point::new();
         let mut pairs = rest.char_indices().peekable();
-        let (mut key, mut value, mut in_value, mut quoted) =
-            (String::new(), String::new(), false, false);
+        let (mut key, mut value, mut in_value, mut quoted) = (String::new(), String::new(), false, false);
         let mut end = rest.len();
         while let Some((index, letter)) = pairs.next() {
             match letter {
-                '\\' => value.extend(
-                    pairs
-                        .next()
-                        .map(|(_, letter)| if letter == 'n' { '\n' } else { letter }),
-                ),
+                '\\' => value.extend(pairs.next().map(|(_, letter)| if letter == 'n' { '\n' } else { letter })),
                 '"' => quoted = !quoted,
                 '=' if !quoted && !in_value => in_value = true,
                 ',' | ' ' if !quoted => {
@@ -170,66 +130,21 @@ fn compare(case: &str, line: &[u8], point: &Point) {
     let header = parse_header(line, &ParseContext::new(NOW_MS, 0));
     let message = parse_message(line, &header);
     assert_eq!(header.status, Status::Ok, "{case}");
-    let text =
-        |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let number = |name: &str| {
-        point
-            .get(name)
-            .map(|value| value.trim_end_matches(['i', 'u']).to_owned())
-    };
-    assert_eq!(
-        Some(header.facility.to_string()),
-        number("facility_code"),
-        "facility of {case}"
-    );
-    assert_eq!(
-        Some(header.severity.to_string()),
-        number("severity_code"),
-        "severity of {case}"
-    );
-    assert_eq!(
-        header.version.map(|version| version.to_string()),
-        number("version"),
-        "version of {case}"
-    );
+    let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let number = |name: &str| point.get(name).map(|value| value.trim_end_matches(['i', 'u']).to_owned());
+    assert_eq!(Some(header.facility.to_string()), number("facility_code"), "facility of {case}");
+    assert_eq!(Some(header.severity.to_string()), number("severity_code"), "severity of {case}");
+    assert_eq!(header.version.map(|version| version.to_string()), number("version"), "version of {case}");
     let nanoseconds = header.timestamp_ms.map(|ms| ms.to_string());
     // Cut to milliseconds, as we do.
-    assert_eq!(
-        nanoseconds,
-        number("timestamp").map(|ns| ns[..ns.len() - 6].to_owned()),
-        "timestamp of {case}"
-    );
-    assert_eq!(
-        text(header.host.and_then(|host| host.of(line))),
-        point.get("hostname").cloned(),
-        "host of {case}"
-    );
-    assert_eq!(
-        text(message.app),
-        point.get("appname").cloned(),
-        "app of {case}"
-    );
-    assert_eq!(
-        text(message.procid),
-        point.get("procid").cloned(),
-        "procid of {case}"
-    );
-    assert_eq!(
-        text(message.msgid),
-        point.get("msgid").cloned(),
-        "msgid of {case}"
-    );
+    assert_eq!(nanoseconds, number("timestamp").map(|ns| ns[..ns.len() - 6].to_owned()), "timestamp of {case}");
+    assert_eq!(text(header.host.and_then(|host| host.of(line))), point.get("hostname").cloned(), "host of {case}");
+    assert_eq!(text(message.app), point.get("appname").cloned(), "app of {case}");
+    assert_eq!(text(message.procid), point.get("procid").cloned(), "procid of {case}");
+    assert_eq!(text(message.msgid), point.get("msgid").cloned(), "msgid of {case}");
     // Telegraf trims what its own tests add at the end of a line.
     let expected = point.get("message").map_or("", String::as_str);
     let ours = String::from_utf8_lossy(message.msg);
-    assert_eq!(
-        ours.trim_end_matches('\n'),
-        expected.trim_end_matches('\n'),
-        "text of {case}"
-    );
-    assert_eq!(
-        header.format == Format::Rfc5424,
-        point.contains_key("version"),
-        "format of {case}"
-    );
+    assert_eq!(ours.trim_end_matches('\n'), expected.trim_end_matches('\n'), "text of {case}");
+    assert_eq!(header.format == Format::Rfc5424, point.contains_key("version"), "format of {case}");
 }

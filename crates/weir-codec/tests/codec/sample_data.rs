@@ -15,16 +15,9 @@ const FOLDER_VARIABLE: &str = "WEIR_TEST_DATA";
 fn folder() -> Result<PathBuf, String> {
     let (folder, origin) = match std::env::var_os(FOLDER_VARIABLE) {
         Some(folder) => (PathBuf::from(folder), FOLDER_VARIABLE),
-        None => (
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-            "../shared/data",
-        ),
+        None => (Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), "../shared/data"),
     };
-    if folder.is_dir() {
-        Ok(folder)
-    } else {
-        Err(format!("no folder at {origin}; set {FOLDER_VARIABLE}"))
-    }
+    if folder.is_dir() { Ok(folder) } else { Err(format!("no folder at {origin}; set {FOLDER_VARIABLE}")) }
 }
 
 /// A test that needs the file or folder `sample` of the samples, which it gets. Where that is absent the test is
@@ -32,11 +25,7 @@ fn folder() -> Result<PathBuf, String> {
 pub(crate) fn trial(name: &str, sample: &str, test: fn(&Path) -> Result<(), Failed>) -> Trial {
     let path = folder().and_then(|folder| {
         let path = folder.join(sample);
-        if path.exists() {
-            Ok(path)
-        } else {
-            Err(format!("no {sample} in the samples"))
-        }
+        if path.exists() { Ok(path) } else { Err(format!("no {sample} in the samples")) }
     });
     match path {
         Ok(path) => Trial::test(name, move || test(&path)),
@@ -70,8 +59,6 @@ pub(crate) fn json_lines(path: &Path) -> Result<Vec<serde_json::Value>, Failed> 
 /// # Errors
 /// If there is no such member or it is not base64.
 pub(crate) fn base64_member(value: &serde_json::Value, name: &str) -> Result<Vec<u8>, Failed> {
-    let text = value[name]
-        .as_str()
-        .ok_or_else(|| format!("no member {name}"))?;
+    let text = value[name].as_str().ok_or_else(|| format!("no member {name}"))?;
     Ok(base64::engine::general_purpose::STANDARD.decode(text)?)
 }

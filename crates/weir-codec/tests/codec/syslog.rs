@@ -11,16 +11,8 @@ use crate::sample_data::{self, base64_member, json_lines};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        sample_data::trial(
-            "syslog::devices_agree_with_two_daemons",
-            "security-devices",
-            daemons,
-        ),
-        sample_data::trial(
-            "syslog::devices_agree_with_metron",
-            "security-devices",
-            metron,
-        ),
+        sample_data::trial("syslog::devices_agree_with_two_daemons", "security-devices", daemons),
+        sample_data::trial("syslog::devices_agree_with_metron", "security-devices", metron),
         sample_data::trial(
             "syslog::valid_rfc5424_is_parsed_and_invalid_kept",
             "syslog-corner/rfc5424_table.ndjson",
@@ -71,10 +63,7 @@ fn iso(ms: i64) -> String {
         month += 1;
     }
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!(
-        "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}",
-        days + 1
-    )
+    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}", days + 1)
 }
 
 /// Our value of a field of `agreed`, in the daemons' notation. `agreed_timestamp` is in the zone of the line.
@@ -89,32 +78,19 @@ fn ours(field: &str, line: &[u8], header: &Header, message: &Message<'_>) -> Str
         "procid" => optional(message.procid),
         "msgid" => optional(message.msgid),
         "msg" => text(message.msg),
-        "timestamp" => header
-            .timestamp_ms
-            .map(|ms| iso(ms + zone_ms(line, header)))
-            .unwrap_or_default(),
+        "timestamp" => header.timestamp_ms.map(|ms| iso(ms + zone_ms(line, header))).unwrap_or_default(),
         other => panic!("agreed has an unknown field {other}"),
     }
 }
 
 /// Milliseconds east of UTC that an RFC 3339 timestamp names.
 fn zone_ms(line: &[u8], header: &Header) -> i64 {
-    let stamp = header
-        .timestamp
-        .and_then(|stamp| stamp.of(line))
-        .map(text)
-        .unwrap_or_default();
-    let Some(zone) = stamp
-        .get(19..)
-        .and_then(|rest| rest.rfind(['+', '-']).map(|at| &rest[at..]))
-    else {
+    let stamp = header.timestamp.and_then(|stamp| stamp.of(line)).map(text).unwrap_or_default();
+    let Some(zone) = stamp.get(19..).and_then(|rest| rest.rfind(['+', '-']).map(|at| &rest[at..])) else {
         return 0;
     };
-    let minutes = |range: std::ops::Range<usize>| {
-        zone.get(range)
-            .and_then(|digits| digits.parse::<i64>().ok())
-            .unwrap_or(0)
-    };
+    let minutes =
+        |range: std::ops::Range<usize>| zone.get(range).and_then(|digits| digits.parse::<i64>().ok()).unwrap_or(0);
     let ms = (minutes(1..3) * 60 + minutes(4..6)) * 60_000;
     if zone.starts_with('-') { -ms } else { ms }
 }
@@ -155,21 +131,14 @@ fn daemons(folder: &Path) -> Result<(), Failed> {
             }
         }
         let percent = f64::from(file_equal) * 100.0 / f64::from(file_all);
-        sample_data::report(&format!(
-            "{file}: {file_equal} of {file_all} fields, {percent:.2} %: {per_field:?}"
-        ));
+        sample_data::report(&format!("{file}: {file_equal} of {file_all} fields, {percent:.2} %: {per_field:?}"));
         equal += file_equal;
         all += file_all;
     }
     let percent = f64::from(equal) * 100.0 / f64::from(all);
-    sample_data::report(&format!(
-        "devices: {equal} of {all} agreed fields equal, {percent:.2} %"
-    ));
+    sample_data::report(&format!("devices: {equal} of {all} agreed fields equal, {percent:.2} %"));
     assert!(all > 2_000, "only {all} fields");
-    assert!(
-        percent >= 99.0,
-        "{percent:.2} % of the agreed fields are equal"
-    );
+    assert!(percent >= 99.0, "{percent:.2} % of the agreed fields are equal");
     Ok(())
 }
 
@@ -177,25 +146,15 @@ fn daemons(folder: &Path) -> Result<(), Failed> {
 /// Guarantees: equal fields; a LEEF line without syslog header is kept whole.
 fn metron(folder: &Path) -> Result<(), Failed> {
     let context = ParseContext::new(NOW_MS, 0);
-    for (file, fields) in [
-        ("cisco_asa_3164", 100 * 6),
-        ("cf_loggregator_5424", 3 * 10),
-        ("trendmicro_leef2", 4),
-    ] {
+    for (file, fields) in [("cisco_asa_3164", 100 * 6), ("cf_loggregator_5424", 3 * 10), ("trendmicro_leef2", 4)] {
         let mut equal = 0;
         for record in json_lines(&folder.join(format!("{file}.expected.ndjson")))? {
-            let line = record["original_string"]
-                .as_str()
-                .ok_or("no original_string")?
-                .as_bytes();
+            let line = record["original_string"].as_str().ok_or("no original_string")?.as_bytes();
             let (header, message) = parse(line, &context);
             equal += metron_fields(&record, line, &header, &message);
         }
         sample_data::report(&format!("{file}: {equal} fields equal"));
-        assert!(
-            equal >= fields,
-            "{file}: {equal} equal fields, {fields} expected"
-        );
+        assert!(equal >= fields, "{file}: {equal} equal fields, {fields} expected");
     }
     Ok(())
 }
@@ -204,32 +163,19 @@ fn metron(folder: &Path) -> Result<(), Failed> {
 fn metron_fields(record: &Value, line: &[u8], header: &Header, message: &Message<'_>) -> usize {
     let legacy = record["source.type"] == "syslog3164";
     // Metron leaves the tag in the message, as Flume does.
-    let body = if legacy {
-        header.message.of(line)
-    } else {
-        Some(message.msg)
-    };
+    let body = if legacy { header.message.of(line) } else { Some(message.msg) };
     let optional = |bytes: Option<&[u8]>| bytes.map_or("-".to_owned(), text);
     let mut compared = 0;
     for (name, ours) in [
         ("syslog.header.pri", header.priority().to_string()),
         ("syslog.header.facility", header.facility.to_string()),
         ("syslog.header.severity", header.severity.to_string()),
-        (
-            "syslog.header.hostName",
-            optional(header.host.and_then(|host| host.of(line))),
-        ),
-        (
-            "syslog.header.version",
-            header.version.unwrap_or_default().to_string(),
-        ),
+        ("syslog.header.hostName", optional(header.host.and_then(|host| host.of(line)))),
+        ("syslog.header.version", header.version.unwrap_or_default().to_string()),
         ("syslog.header.appName", optional(message.app)),
         ("syslog.header.procId", optional(message.procid)),
         ("syslog.header.msgId", optional(message.msgid)),
-        (
-            "syslog.header.timestamp",
-            optional(header.timestamp.and_then(|stamp| stamp.of(line))),
-        ),
+        ("syslog.header.timestamp", optional(header.timestamp.and_then(|stamp| stamp.of(line)))),
         ("syslog.message", optional(body)),
     ] {
         if let Some(expected) = record[name].as_str() {
@@ -238,10 +184,7 @@ fn metron_fields(record: &Value, line: &[u8], header: &Header, message: &Message
         }
     }
     if record["source.type"] == "leef" {
-        assert_eq!(
-            (header.status, text(message.msg)),
-            (Status::Invalid, text(line))
-        );
+        assert_eq!((header.status, text(message.msg)), (Status::Invalid, text(line)));
         compared += 1;
     }
     compared
@@ -255,10 +198,7 @@ fn table(path: &Path) -> Result<(), Failed> {
     for record in json_lines(path)? {
         let line = base64_member(&record, "input_b64")?;
         let (header, message) = parse(&line, &context);
-        let whole = header
-            .message
-            .of(&line)
-            .ok_or("the message lies outside of the line")?;
+        let whole = header.message.of(&line).ok_or("the message lies outside of the line")?;
         if record["valid_strict"] == true {
             valid += 1;
             assert_eq!(header.status, Status::Ok, "{record}");
@@ -271,10 +211,7 @@ fn table(path: &Path) -> Result<(), Failed> {
             assert!(line.ends_with(message.msg), "{record}");
         }
     }
-    sample_data::report(&format!(
-        "{}: {valid} valid, {invalid} kept",
-        path.display()
-    ));
+    sample_data::report(&format!("{}: {valid} valid, {invalid} kept", path.display()));
     assert!(valid > 0);
     Ok(())
 }
@@ -284,10 +221,7 @@ fn strict_fields(line: &[u8], header: &Header, message: &Message<'_>) {
     let line_text = text(line);
     let mut words = line_text.splitn(6, ' ');
     let first = words.next().unwrap_or_default();
-    let Some((priority, version)) = first
-        .strip_prefix('<')
-        .and_then(|first| first.split_once('>'))
-    else {
+    let Some((priority, version)) = first.strip_prefix('<').and_then(|first| first.split_once('>')) else {
         panic!("a valid line has a priority: {line_text}")
     };
     assert_eq!(header.priority().to_string(), priority);
@@ -296,34 +230,14 @@ fn strict_fields(line: &[u8], header: &Header, message: &Message<'_>) {
     };
     let ours = |field: Option<&[u8]>| field.map_or("-".to_owned(), text);
     assert_eq!(header.version, Some(version));
-    assert_eq!(
-        Some(ours(header.timestamp.and_then(|stamp| stamp.of(line)))).as_deref(),
-        words.next(),
-        "{line_text}"
-    );
-    assert_eq!(
-        Some(ours(header.host.and_then(|host| host.of(line)))).as_deref(),
-        words.next(),
-        "{line_text}"
-    );
-    assert_eq!(
-        Some(ours(message.app)).as_deref(),
-        words.next(),
-        "{line_text}"
-    );
-    assert_eq!(
-        Some(ours(message.procid)).as_deref(),
-        words.next(),
-        "{line_text}"
-    );
+    assert_eq!(Some(ours(header.timestamp.and_then(|stamp| stamp.of(line)))).as_deref(), words.next(), "{line_text}");
+    assert_eq!(Some(ours(header.host.and_then(|host| host.of(line)))).as_deref(), words.next(), "{line_text}");
+    assert_eq!(Some(ours(message.app)).as_deref(), words.next(), "{line_text}");
+    assert_eq!(Some(ours(message.procid)).as_deref(), words.next(), "{line_text}");
     let rest = words.next().unwrap_or_default();
     let (msgid, rest) = rest.split_once(' ').unwrap_or((rest, ""));
     assert_eq!(ours(message.msgid), msgid, "{line_text}");
     let data = ours(message.structured_data);
     assert!(rest.starts_with(&data), "{line_text}: {data}");
-    assert_eq!(
-        rest[data.len()..].strip_prefix(' ').unwrap_or_default(),
-        text(message.msg),
-        "{line_text}"
-    );
+    assert_eq!(rest[data.len()..].strip_prefix(' ').unwrap_or_default(), text(message.msg), "{line_text}");
 }

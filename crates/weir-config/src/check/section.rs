@@ -54,10 +54,7 @@ impl<'a> Checker<'a> {
 
     /// Adds a diagnostic, unless a syntax error in the same line explains it.
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
-        let place = (
-            diagnostic.location.source().rank,
-            diagnostic.location.line(),
-        );
+        let place = (diagnostic.location.source().rank, diagnostic.location.line());
         if !self.broken_lines.contains(&place) {
             self.diagnostics.push(diagnostic);
         }
@@ -98,41 +95,24 @@ impl<'a> Checker<'a> {
             is_valid &= !is_missing && (key.is_none() || value.is_some());
             let value = value.or_else(|| self.default(&option_path, spec, location));
             let location = key.map(|key| key.node.location.clone());
-            entries.push(Entry {
-                spec,
-                value,
-                location,
-            });
+            entries.push(Entry { spec, value, location });
         }
-        let options = Options {
-            path: path.to_owned(),
-            location: location.clone(),
-            entries,
-        };
+        let options = Options { path: path.to_owned(), location: location.clone(), entries };
         Section { options, is_valid }
     }
 
     /// Reports every key that has no place in the table, and gives for each the name it probably means.
-    fn unknown_keys(
-        &mut self,
-        path: &str,
-        keys: &[&Key],
-        specs: &[&'static OptionSpec],
-    ) -> Unknown {
+    fn unknown_keys(&mut self, path: &str, keys: &[&Key], specs: &[&'static OptionSpec]) -> Unknown {
         let known: Vec<_> = specs.iter().map(|spec| spec.name).collect();
         let mut unknown = Unknown::default();
-        for key in keys
-            .iter()
-            .filter(|key| !known.contains(&key.name.as_str()))
-        {
+        for key in keys.iter().filter(|key| !known.contains(&key.name.as_str())) {
             let key_path = join(path, &key.name);
             let message = format!("unknown key \"{}\"", key.name);
             let hint = suggest::hint(&key.name, "the keys here are", &known);
-            self.report(Diagnostic::error(&key.location, &key_path, message).with_hint(hint));
+            let error = Diagnostic::error(&key.location, &key_path, message).with_hint(hint);
+            self.report(if sounds_secret(&key.name) { error.hiding(&key.node.location) } else { error });
             unknown.count += 1;
-            unknown
-                .meant
-                .extend(suggest::nearest(&key.name, known.iter().copied()));
+            unknown.meant.extend(suggest::nearest(&key.name, known.iter().copied()));
         }
         unknown
     }
@@ -168,14 +148,7 @@ impl<'a> Checker<'a> {
         };
         let value = apart.value(path, &spec.kind, spec.doc, &node);
         self.references.append(&mut apart.references);
-        value.ok_or_else(|| {
-            apart
-                .diagnostics
-                .iter()
-                .map(|item| item.message.as_str())
-                .collect::<Vec<_>>()
-                .join("; ")
-        })
+        value.ok_or_else(|| apart.diagnostics.iter().map(|item| item.message.as_str()).collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -191,14 +164,17 @@ fn missing(path: &str, spec: &OptionSpec, location: &Location) -> Diagnostic {
     let message = format!("the key \"{}\" is missing", spec.name);
     let hint = match spec.example {
         Some(example) => {
-            format!(
-                "add {} = {}: {}",
-                spec.name,
-                spec.kind.as_toml(example),
-                spec.doc
-            )
+            format!("add {} = {}: {}", spec.name, spec.kind.as_toml(example), spec.doc)
         }
         None => format!("add {}, {}: {}", spec.name, spec.kind.expected(), spec.doc),
     };
     Diagnostic::error(location, &join(path, spec.name), message).with_hint(hint)
+}
+
+/// Whether a key sounds as if its value were a secret.
+fn sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "passphrase", "passwd", "secret", "token", "credential", "api_key", "apikey"]
+        .iter()
+        .any(|word| name.contains(word))
 }

@@ -9,8 +9,7 @@ use crate::options::{Value, join};
 use crate::spec::Kind;
 use crate::substitute::{Reason, Unresolved, substitute};
 use crate::units::{
-    format_bytes, format_count, format_duration, format_rate, parse_bytes, parse_count,
-    parse_duration, parse_rate,
+    format_bytes, format_count, format_duration, format_rate, parse_bytes, parse_count, parse_duration, parse_rate,
 };
 use crate::{Address, Diagnostic, Secret, suggest};
 
@@ -28,13 +27,7 @@ enum Fault {
 
 impl Checker<'_> {
     /// The value of `node`, or `None` after reporting what is wrong with it. `doc` gives the reason of bounds.
-    pub(super) fn value(
-        &mut self,
-        path: &str,
-        kind: &Kind,
-        doc: &str,
-        node: &Node,
-    ) -> Option<Value> {
+    pub(super) fn value(&mut self, path: &str, kind: &Kind, doc: &str, node: &Node) -> Option<Value> {
         let result = match kind {
             Kind::List { of, items_min } => self.list(path, of, *items_min, doc, node),
             Kind::Map(of) => self.map(path, of, doc, node),
@@ -51,15 +44,11 @@ impl Checker<'_> {
         let error = |message: String| Diagnostic::error(&node.location, path, message);
         let diagnostic = match fault {
             Fault::Reported => return None,
-            Fault::Content(message) => error(message),
+            Fault::Content(message) => error(self.as_written(node, message)),
             Fault::Bound(message) => error(message).with_hint(doc),
             Fault::Type => {
                 // What stands in the place of a secret is probably the secret.
-                let found = if *kind == Kind::Secret {
-                    "something else"
-                } else {
-                    &describe(node)
-                };
+                let found = if *kind == Kind::Secret { "something else" } else { &describe(node) };
                 let diagnostic = error(format!("expected {}, found {found}", kind.expected()));
                 match correction(kind, node) {
                     Some(hint) => diagnostic.with_hint(hint),
@@ -68,12 +57,19 @@ impl Checker<'_> {
             }
         };
         let is_secret = *kind == Kind::Secret;
-        self.report(if is_secret {
-            diagnostic.about_a_secret()
-        } else {
-            diagnostic
-        });
+        self.report(if is_secret { diagnostic.about_a_secret() } else { diagnostic });
         None
+    }
+
+    /// A message that quotes a value, with the value as it stands in the file: what a variable holds may be a secret.
+    fn as_written(&self, node: &Node, message: String) -> String {
+        match &node.value {
+            NodeValue::Text(written) => match substitute(written, self.environment) {
+                Ok(value) if value != *written && !value.is_empty() => message.replace(&value, written),
+                _ => message,
+            },
+            _ => message,
+        }
     }
 
     /// The text of a text node with its references replaced; `None` for other nodes.
@@ -81,24 +77,16 @@ impl Checker<'_> {
         let NodeValue::Text(text) = &node.value else {
             return Ok(None);
         };
-        substitute(text, self.environment)
-            .map(Some)
-            .map_err(|unresolved| {
-                for fault in unresolved {
-                    self.report(unresolved_reference(path, node, text, &fault));
-                }
-                Fault::Reported
-            })
+        substitute(text, self.environment).map(Some).map_err(|unresolved| {
+            for fault in unresolved {
+                self.report(unresolved_reference(path, node, text, &fault));
+            }
+            Fault::Reported
+        })
     }
 
     /// A value that is neither list nor table. `text` is that of a text node.
-    fn single(
-        &mut self,
-        path: &str,
-        kind: &Kind,
-        node: &Node,
-        text: Option<&str>,
-    ) -> Result<Value, Fault> {
+    fn single(&mut self, path: &str, kind: &Kind, node: &Node, text: Option<&str>) -> Result<Value, Fault> {
         match (kind, text, &node.value) {
             (
                 Kind::Bytes { .. }
@@ -120,56 +108,29 @@ impl Checker<'_> {
             }
             (Kind::Path, Some(text), _) => Ok(Value::Path(PathBuf::from(text))),
             (Kind::Choice(choices), Some(text), _) => choice(choices, text).ok_or(Fault::Type),
-            (Kind::Address(schemes), Some(text), _) => Address::parse(text, schemes)
-                .map(Value::Address)
-                .map_err(content),
-            (Kind::Secret, Some(text), _) => {
-                Secret::parse(text).map(Value::Secret).ok_or(Fault::Type)
+            (Kind::Address(schemes), Some(text), _) => {
+                Address::parse(text, schemes).map(Value::Address).map_err(content)
             }
+            (Kind::Secret, Some(text), _) => Secret::parse(text).map(Value::Secret).ok_or(Fault::Type),
             (Kind::Reference(target), Some(name), _) => {
                 let (path, location) = (path.to_owned(), node.location.clone());
-                self.references.push(Reference {
-                    path,
-                    location,
-                    target: *target,
-                    name: name.to_owned(),
-                });
+                self.references.push(Reference { path, location, target: *target, name: name.to_owned() });
                 Ok(Value::Text(name.to_owned()))
             }
             _ => Err(Fault::Type),
         }
     }
 
-    fn list(
-        &mut self,
-        path: &str,
-        of: &Kind,
-        items_min: usize,
-        doc: &str,
-        node: &Node,
-    ) -> Result<Value, Fault> {
+    fn list(&mut self, path: &str, of: &Kind, items_min: usize, doc: &str, node: &Node) -> Result<Value, Fault> {
         let NodeValue::List(items) = &node.value else {
             return Err(Fault::Type);
         };
-        let values: Vec<_> = items
-            .iter()
-            .map(|item| self.value(path, of, doc, item))
-            .collect();
+        let values: Vec<_> = items.iter().map(|item| self.value(path, of, doc, item)).collect();
         if items.len() < items_min {
-            let least = if items_min == 1 {
-                "one item".to_owned()
-            } else {
-                format!("{items_min} items")
-            };
-            return Err(Fault::Bound(format!(
-                "the list needs at least {least}, found {}",
-                items.len()
-            )));
+            let least = if items_min == 1 { "one item".to_owned() } else { format!("{items_min} items") };
+            return Err(Fault::Bound(format!("the list needs at least {least}, found {}", items.len())));
         }
-        let values: Vec<_> = values
-            .into_iter()
-            .collect::<Option<_>>()
-            .ok_or(Fault::Reported)?;
+        let values: Vec<_> = values.into_iter().collect::<Option<_>>().ok_or(Fault::Reported)?;
         if matches!(of, Kind::Reference(_)) {
             for (index, value) in values.iter().enumerate() {
                 if let (Value::Text(name), true) = (value, values[..index].contains(value)) {
@@ -192,30 +153,17 @@ impl Checker<'_> {
                 Some((key.name.clone(), value))
             })
             .collect();
-        entries
-            .into_iter()
-            .collect::<Option<_>>()
-            .map(Value::Map)
-            .ok_or(Fault::Reported)
+        entries.into_iter().collect::<Option<_>>().map(Value::Map).ok_or(Fault::Reported)
     }
 
-    fn table(
-        &mut self,
-        path: &str,
-        specs: &'static [crate::OptionSpec],
-        node: &Node,
-    ) -> Result<Value, Fault> {
+    fn table(&mut self, path: &str, specs: &'static [crate::OptionSpec], node: &Node) -> Result<Value, Fault> {
         let NodeValue::Table(keys) = &node.value else {
             return Err(Fault::Type);
         };
         let keys: Vec<&Key> = keys.iter().collect();
         let specs: Vec<_> = specs.iter().collect();
         let section = self.section(path, &node.location, &keys, &specs, UnknownKeys::Report);
-        if section.is_valid {
-            Ok(Value::Table(section.options))
-        } else {
-            Err(Fault::Reported)
-        }
+        if section.is_valid { Ok(Value::Table(section.options)) } else { Err(Fault::Reported) }
     }
 }
 
@@ -242,10 +190,7 @@ fn amount(kind: &Kind, node: &Node, text: Option<&str>) -> Result<Value, Fault> 
                 (None, NodeValue::Integer(Some(0))) => Duration::ZERO,
                 _ => return Err(Fault::Type),
             };
-            let (min, max) = (
-                Duration::from_millis(*min_ms),
-                Duration::from_millis(*max_ms),
-            );
+            let (min, max) = (Duration::from_millis(*min_ms), Duration::from_millis(*max_ms));
             within(&duration, &min, &max, |duration| format_duration(*duration))?;
             Ok(Value::Duration(duration))
         }
@@ -284,12 +229,7 @@ fn whole<E: std::fmt::Display>(
 }
 
 /// Checks bounds. A number that compares with nothing is out of any.
-fn within<T: PartialOrd>(
-    value: &T,
-    min: &T,
-    max: &T,
-    show: impl Fn(&T) -> String,
-) -> Result<(), Fault> {
+fn within<T: PartialOrd>(value: &T, min: &T, max: &T, show: impl Fn(&T) -> String) -> Result<(), Fault> {
     if value < min {
         let message = format!("{} is below the minimum, {}", show(value), show(min));
         return Err(Fault::Bound(message));
@@ -297,18 +237,11 @@ fn within<T: PartialOrd>(
     if value <= max {
         return Ok(());
     }
-    Err(Fault::Bound(format!(
-        "{} is above the maximum, {}",
-        show(value),
-        show(max)
-    )))
+    Err(Fault::Bound(format!("{} is above the maximum, {}", show(value), show(max))))
 }
 
 fn choice(choices: &'static [(&'static str, &'static str)], text: &str) -> Option<Value> {
-    choices
-        .iter()
-        .find(|(name, _)| *name == text)
-        .map(|(name, _)| Value::Choice(name))
+    choices.iter().find(|(name, _)| *name == text).map(|(name, _)| Value::Choice(name))
 }
 
 /// What a node is, for people.
@@ -338,10 +271,7 @@ fn correction(kind: &Kind, node: &Node) -> Option<String> {
             if let Some(nearest) = suggest::nearest(text, names) {
                 return Some(format!("did you mean \"{nearest}\"?"));
             }
-            let meanings: Vec<_> = choices
-                .iter()
-                .map(|(name, meaning)| format!("\"{name}\": {meaning}"))
-                .collect();
+            let meanings: Vec<_> = choices.iter().map(|(name, meaning)| format!("\"{name}\": {meaning}")).collect();
             Some(meanings.join("; "))
         }
         (Kind::Secret, _) => Some("keep the secret itself out of this file".to_owned()),
@@ -352,15 +282,13 @@ fn correction(kind: &Kind, node: &Node) -> Option<String> {
             Kind::Text | Kind::Path | Kind::Reference(_) | Kind::Choice(_),
             NodeValue::Integer(_) | NodeValue::Float(_) | NodeValue::Flag(_) | NodeValue::Date,
         ) => Some(format!("write it in quotes: \"{written}\"")),
-        (Kind::Duration { .. }, NodeValue::Integer(_) | NodeValue::Float(_)) => Some(format!(
-            "say the unit, such as \"{written} s\" or \"{written} ms\""
-        )),
+        (Kind::Duration { .. }, NodeValue::Integer(_) | NodeValue::Float(_)) => {
+            Some(format!("say the unit, such as \"{written} s\" or \"{written} ms\""))
+        }
         (Kind::Rate { .. }, NodeValue::Integer(_) | NodeValue::Float(_)) => {
             Some(format!("say per what, such as \"{written}/s\""))
         }
-        (Kind::Bytes { .. }, NodeValue::Float(_)) => {
-            Some(format!("say the unit, such as \"{written} MiB\""))
-        }
+        (Kind::Bytes { .. }, NodeValue::Float(_)) => Some(format!("say the unit, such as \"{written} MiB\"")),
         _ => None,
     }
 }

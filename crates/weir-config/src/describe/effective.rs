@@ -59,9 +59,7 @@ fn inline(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Map(entries) => {
-            let entries = entries
-                .iter()
-                .map(|(key, value)| (quote_key(key), inline(value)));
+            let entries = entries.iter().map(|(key, value)| (quote_key(key), inline(value)));
             braces(entries)
         }
         Value::Table(options) => braces(options.entries.iter().filter_map(|entry| {
@@ -72,12 +70,6 @@ fn inline(value: &Value) -> String {
 }
 
 fn braces(entries: impl Iterator<Item = (String, String)>) -> String {
-    let entries: Vec<_> = entries
-        .map(|(key, value)| format!("{key} = {value}"))
-        .collect();
-    if entries.is_empty() {
-        "{}".to_owned()
-    } else {
-        format!("{{ {} }}", entries.join(", "))
-    }
+    let entries: Vec<_> = entries.map(|(key, value)| format!("{key} = {value}")).collect();
+    if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
 }

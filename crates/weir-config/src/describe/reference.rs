@@ -32,20 +32,13 @@ pub fn reference_toml(catalogue: &Catalogue) -> String {
 
 /// Name of the component that stands for a type.
 fn component_name(spec: &TypeSpec) -> String {
-    spec.name.replace(
-        |c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'),
-        "_",
-    )
+    spec.name.replace(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'), "_")
 }
 
 fn component(out: &mut String, catalogue: &Catalogue, spec: &TypeSpec) {
     out.push('\n');
     comment(out, spec.summary);
-    out.push_str(&format!(
-        "[{}.{}]\n",
-        spec.kind.section(),
-        component_name(spec)
-    ));
+    out.push_str(&format!("[{}.{}]\n", spec.kind.section(), component_name(spec)));
     out.push_str(&format!("type = {}\n", quote(spec.name)));
     for option_spec in catalogue.options_of(spec) {
         if spec.kind == ComponentKind::Sink && option_spec.name == "group" {
@@ -66,13 +59,7 @@ fn comment(out: &mut String, text: &str) {
 }
 
 /// An option with its doc; sub-tables as dotted keys. `is_off`: only as a comment.
-fn option(
-    out: &mut String,
-    catalogue: &Catalogue,
-    prefix: &str,
-    spec: &'static OptionSpec,
-    is_off: bool,
-) {
+fn option(out: &mut String, catalogue: &Catalogue, prefix: &str, spec: &'static OptionSpec, is_off: bool) {
     let name = format!("{prefix}{}", spec.name);
     let is_off = is_off || spec.default == DefaultValue::Unset;
     out.push('\n');
@@ -91,11 +78,7 @@ fn option(
     }
     let bounds = spec.kind.bounds();
     let type_name = spec.kind.type_name();
-    let shape = if bounds.is_empty() {
-        type_name
-    } else {
-        format!("{type_name}, {bounds}")
-    };
+    let shape = if bounds.is_empty() { type_name } else { format!("{type_name}, {bounds}") };
     comment(out, &format!("{} ({shape})", spec.doc));
     let value = match spec.default {
         DefaultValue::Text(text) => spec.kind.as_toml(text),
@@ -125,12 +108,7 @@ fn example_of(catalogue: &Catalogue, kind: &Kind) -> String {
         Kind::Choice(choices) => quote(choices.first().map_or("", |(name, _)| name)),
         Kind::Address(schemes) => quote(schemes.first().map_or("", |scheme| scheme.example())),
         Kind::Secret => quote("env:NAME"),
-        Kind::Reference(kind) => quote(
-            &catalogue
-                .types(*kind)
-                .next()
-                .map_or_else(String::new, component_name),
-        ),
+        Kind::Reference(kind) => quote(&catalogue.types(*kind).next().map_or_else(String::new, component_name)),
         Kind::List { items_min: 0, .. } => "[]".to_owned(),
         Kind::List { of, items_min } => {
             let items = vec![example_of(catalogue, of); *items_min];
@@ -138,12 +116,9 @@ fn example_of(catalogue: &Catalogue, kind: &Kind) -> String {
         }
         Kind::Map(_) => "{}".to_owned(),
         Kind::Table(specs) => {
-            let required = specs
-                .iter()
-                .filter(|spec| spec.default == DefaultValue::Required);
-            let entries: Vec<_> = required
-                .map(|spec| format!("{} = {}", spec.name, example(catalogue, spec)))
-                .collect();
+            let required = specs.iter().filter(|spec| spec.default == DefaultValue::Required);
+            let entries: Vec<_> =
+                required.map(|spec| format!("{} = {}", spec.name, example(catalogue, spec))).collect();
             format!("{{ {} }}", entries.join(", "))
         }
     }

@@ -21,9 +21,7 @@ pub fn json_schema(catalogue: &Catalogue) -> Value {
         let mut names = Vec::new();
         for spec in catalogue.types(kind) {
             let definition = format!("{}.{}", kind.section(), spec.name);
-            let own: Vec<_> = std::iter::once(spec.name)
-                .chain(spec.aliases.iter().copied())
-                .collect();
+            let own: Vec<_> = std::iter::once(spec.name).chain(spec.aliases.iter().copied()).collect();
             rules.push(json!({
                 "if": { "properties": { "type": { "enum": own } }, "required": ["type"] },
                 "then": { "$ref": format!("#/$defs/{definition}") },
@@ -37,10 +35,7 @@ pub fn json_schema(catalogue: &Catalogue) -> Value {
             "required": ["type"],
             "allOf": rules,
         });
-        properties.insert(
-            kind.section().to_owned(),
-            json!({ "type": "object", "additionalProperties": component }),
-        );
+        properties.insert(kind.section().to_owned(), json!({ "type": "object", "additionalProperties": component }));
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -106,10 +101,7 @@ fn of_kind(kind: &Kind) -> Value {
             let text = pattern(&format!("(?:{})+", unit("ns|us|\u{b5}s|ms|s|m|min|h|d")));
             json!({ "anyOf": [{ "const": 0 }, text] })
         }
-        Kind::Rate { .. } => pattern(&format!(
-            "unlimited|flat-out|{}",
-            unit("[kKmMgGtT]?/(?:s|m|min|h)")
-        )),
+        Kind::Rate { .. } => pattern(&format!("unlimited|flat-out|{}", unit("[kKmMgGtT]?/(?:s|m|min|h)"))),
         Kind::Float { min, max } => {
             json!({ "anyOf": [number("number", json!(min), json!(max)), { "type": "string", "pattern": VARIABLE }] })
         }

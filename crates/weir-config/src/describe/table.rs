@@ -67,28 +67,15 @@ pub fn describe_options(specs: &[&'static OptionSpec]) -> String {
     for row in &rows {
         let kind = &row.spec.kind;
         // The words of a choice may be many and are explained below.
-        let bounds = if matches!(kind, Kind::Choice(_)) {
-            String::new()
-        } else {
-            kind.bounds()
-        };
+        let bounds = if matches!(kind, Kind::Choice(_)) { String::new() } else { kind.bounds() };
         let default = row.spec.default_text().to_owned();
         lines.push([row.name.clone(), kind.type_name(), default, bounds]);
     }
-    let width = |column: usize| {
-        lines
-            .iter()
-            .map(|line| line[column].chars().count())
-            .max()
-            .unwrap_or_default()
-    };
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
     let (name, kind, default) = (width(0), width(1), width(2));
     let mut out = String::new();
     for (index, line) in lines.iter().enumerate() {
-        let text = format!(
-            "  {:name$}  {:kind$}  {:default$}  {}",
-            line[0], line[1], line[2], line[3]
-        );
+        let text = format!("  {:name$}  {:kind$}  {:default$}  {}", line[0], line[1], line[2], line[3]);
         out.push_str(text.trim_end());
         out.push('\n');
         if let Some(row) = index.checked_sub(1).and_then(|index| rows.get(index)) {
@@ -104,9 +91,7 @@ pub fn describe_options(specs: &[&'static OptionSpec]) -> String {
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let line = lines
-            .last_mut()
-            .expect("there is always a line to write on");
+        let line = lines.last_mut().expect("there is always a line to write on");
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
             lines.push(word.to_owned());
         } else {
@@ -153,18 +138,9 @@ pub fn describe_json(catalogue: &Catalogue, spec: &TypeSpec) -> Value {
 pub fn describe_markdown(catalogue: &Catalogue, spec: &TypeSpec) -> String {
     let cell = |text: &str| text.replace('|', "\\|");
     let code = |text: &str| {
-        if text.is_empty() {
-            String::new()
-        } else {
-            format!("`{text}`")
-        }
+        if text.is_empty() { String::new() } else { format!("`{text}`") }
     };
-    let mut out = format!(
-        "## {} `{}`\n\n{}\n\n",
-        spec.kind.as_str(),
-        spec.name,
-        spec.summary
-    );
+    let mut out = format!("## {} `{}`\n\n{}\n\n", spec.kind.as_str(), spec.name, spec.summary);
     out.push_str("| option | type | default | bounds | meaning |\n|---|---|---|---|---|\n");
     for row in all_rows(&catalogue.options_of(spec)) {
         let default = match row.spec.default {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::fixtures::*;
 use crate::{
-    Catalogue, ComponentKind, Kind, OptionSpec, TypeSpec, describe, describe_json,
-    describe_markdown, json_schema, reference_toml,
+    Catalogue, ComponentKind, Kind, OptionSpec, TypeSpec, describe, describe_json, describe_markdown, json_schema,
+    reference_toml,
 };
 
 /// Scenario: the catalogue of these tests, and one with a fault of every kind.
@@ -20,13 +20,7 @@ fn faults_of_tables_are_found() {
         OptionSpec::unset("list", Kind::Text, "Again."),
     ];
     const TYPE: &[OptionSpec] = &[OptionSpec::unset("type", Kind::Text, "A type.")];
-    let twice = TypeSpec {
-        kind: ComponentKind::Sink,
-        name: "x",
-        aliases: &["x"],
-        summary: "",
-        options: TYPE,
-    };
+    let twice = TypeSpec { kind: ComponentKind::Sink, name: "x", aliases: &["x"], summary: "", options: TYPE };
     assert_eq!(
         Catalogue::new(BAD).with_type(twice).faults(),
         [
@@ -54,40 +48,18 @@ fn the_reference_file_loads_and_is_the_defaults() {
     assert_eq!(config.agent, check(&[("empty.toml", "")]).0.agent);
     for kind in ComponentKind::ALL {
         for spec in catalogue.types(kind) {
-            assert!(
-                config.find(kind, spec.name).is_some(),
-                "{} is missing",
-                spec.name
-            );
+            assert!(config.find(kind, spec.name).is_some(), "{} is missing", spec.name);
             for option in catalogue.options_of(spec) {
                 let (key, off) = (format!("\n{}", option.name), format!("\n# {}", option.name));
-                assert!(
-                    text.contains(&key) || text.contains(&off),
-                    "{} is missing",
-                    option.name
-                );
+                assert!(text.contains(&key) || text.contains(&off), "{} is missing", option.name);
             }
         }
     }
-    let files = &config
-        .find(ComponentKind::Sink, "files")
-        .expect("a sink")
-        .options;
-    let bare = catalogue
-        .find(ComponentKind::Sink, "files")
-        .expect("a type")
-        .parse("path = \"/var/log/weir\"");
+    let files = &config.find(ComponentKind::Sink, "files").expect("a sink").options;
+    let bare = catalogue.find(ComponentKind::Sink, "files").expect("a type").parse("path = \"/var/log/weir\"");
     for entry in &bare.expect("sound").entries {
-        let in_file = files
-            .entries
-            .iter()
-            .find(|other| other.spec.name == entry.spec.name);
-        assert_eq!(
-            in_file.map(|other| &other.value),
-            Some(&entry.value),
-            "{}",
-            entry.spec.name
-        );
+        let in_file = files.entries.iter().find(|other| other.spec.name == entry.spec.name);
+        assert_eq!(in_file.map(|other| &other.value), Some(&entry.value), "{}", entry.spec.name);
     }
 }
 
@@ -96,25 +68,13 @@ fn the_reference_file_loads_and_is_the_defaults() {
 #[test]
 fn examples_in_the_reference_file_are_valid() {
     let text = reference_toml(&catalogue());
-    let is_key = |line: &str| {
-        line.split_once(" = ")
-            .is_some_and(|(key, _)| !key.contains(' ') && !key.contains(':'))
-    };
-    let on: Vec<_> = text
-        .lines()
-        .map(|line| {
-            line.strip_prefix("# ")
-                .filter(|rest| is_key(rest))
-                .unwrap_or(line)
-        })
-        .collect();
+    let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ') && !key.contains(':'));
+    let on: Vec<_> =
+        text.lines().map(|line| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line)).collect();
     let (_, diagnostics) = check(&[("reference.toml", &on.join("\n"))]);
     let unexpected: Vec<_> = diagnostics
         .iter()
-        .filter(|item| {
-            !item.path.contains("selector")
-                && item.message != "the list needs at least one item, found 0"
-        })
+        .filter(|item| !item.path.contains("selector") && item.message != "the list needs at least one item, found 0")
         .filter(|item| item.severity == crate::Severity::Error)
         .collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
@@ -125,9 +85,7 @@ fn examples_in_the_reference_file_are_valid() {
 #[test]
 fn descriptions_read_well() {
     let catalogue = catalogue();
-    let spec = catalogue
-        .find(ComponentKind::Source, "seq")
-        .expect("an alias");
+    let spec = catalogue.find(ComponentKind::Source, "seq").expect("an alias");
     assert_eq!(
         describe(&catalogue, spec),
         "source sequence: Makes numbered events.
@@ -154,9 +112,7 @@ also named seq
       Channels that get an event if they have room; the source waits only for the others.
 "
     );
-    let files = catalogue
-        .find(ComponentKind::Sink, "files")
-        .expect("a type");
+    let files = catalogue.find(ComponentKind::Sink, "files").expect("a type");
     let markdown = describe_markdown(&catalogue, files);
     let line = "| `compression` | choice | `zstd` | none \\| zstd \\| gzip | Compression of the files. none: as it is. zstd: small and fast. gzip: readable anywhere. |\n";
     assert!(markdown.contains(line), "{markdown}");
@@ -177,25 +133,17 @@ also named seq
 fn the_schema_is_complete() {
     let catalogue = catalogue();
     let schema = json_schema(&catalogue);
-    assert_eq!(
-        schema["$schema"],
-        "https://json-schema.org/draft/2020-12/schema"
-    );
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     for kind in ComponentKind::ALL {
         let component = &schema["properties"][kind.section()]["additionalProperties"];
         let rules = component["allOf"].as_array().expect("one rule per type");
         assert_eq!(rules.len(), catalogue.types(kind).count());
         for (rule, spec) in rules.iter().zip(catalogue.types(kind)) {
-            let path = rule["then"]["$ref"]
-                .as_str()
-                .and_then(|path| path.strip_prefix("#/$defs/"));
+            let path = rule["then"]["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/"));
             let definition = &schema["$defs"][path.expect("a reference")];
             assert_eq!(definition["additionalProperties"], Value::Bool(false));
             for option in catalogue.options_of(spec) {
-                assert_eq!(
-                    definition["properties"][option.name]["description"],
-                    option.doc
-                );
+                assert_eq!(definition["properties"][option.name]["description"], option.doc);
             }
         }
     }

@@ -99,8 +99,7 @@ error: \"c1\" is defined twice
 "
     );
     let more = "[agent]\nname = \"x\"\n\n[sinks.out]\ntype = \"null\"\n";
-    let (config, diagnostics) =
-        check(&[("a.toml", SOUND), ("b.toml", more), ("c.toml", "[agent]\n")]);
+    let (config, diagnostics) = check(&[("a.toml", SOUND), ("b.toml", more), ("c.toml", "[agent]\n")]);
     assert_eq!(
         diagnostics.render(false),
         "error[sinks.out]: the section \"sinks.out\" is already defined at a.toml:10:8
@@ -119,12 +118,7 @@ error[agent]: the section \"agent\" is already defined at b.toml:1:2
 "
     );
     assert_eq!(config.agent.text("name"), "x");
-    assert_eq!(
-        config
-            .find(ComponentKind::Sink, "out")
-            .map(|sink| sink.type_name),
-        Some("files")
-    );
+    assert_eq!(config.find(ComponentKind::Sink, "out").map(|sink| sink.type_name), Some("files"));
 }
 
 /// Scenario: two channels, of which one is only written and one only read, and an interceptor that is not used.
@@ -174,25 +168,15 @@ warning[channels.c2]: nothing writes to this channel
 "
     );
     let (_, diagnostics) = check(&[("agent.toml", &loose.replace("seq", "sec"))]);
-    let messages: Vec<_> = diagnostics
-        .iter()
-        .map(|item| item.message.as_str())
-        .collect();
-    assert_eq!(
-        messages,
-        [
-            "there is no source of type \"sec\"",
-            "no sink reads this channel"
-        ]
-    );
+    let messages: Vec<_> = diagnostics.iter().map(|item| item.message.as_str()).collect();
+    assert_eq!(messages, ["there is no source of type \"sec\"", "no sink reads this channel"]);
 }
 
 /// Scenario: a dead letter channel, written by a sink and read by another.
 /// Guarantees: it counts as written.
 #[test]
 fn a_sink_writes_to_its_dead_letter_channel() {
-    let more =
-        "[channels.dead]\ntype = \"memory\"\n[sinks.dead]\ntype = \"null\"\nchannel = \"dead\"\n";
+    let more = "[channels.dead]\ntype = \"memory\"\n[sinks.dead]\ntype = \"null\"\nchannel = \"dead\"\n";
     assert_eq!(said(&format!("{SOUND}dead_letter = \"dead\"\n{more}")), "");
 }
 
@@ -201,7 +185,8 @@ fn a_sink_writes_to_its_dead_letter_channel() {
 #[test]
 fn selectors_are_checked_across_options() {
     let with = |selector: &str| said(&SOUND.replace("channels = [\"c1\"]", selector));
-    let sound = "channels = [\"c1\"]\nselector = { type = \"multiplexing\", header = \"h\", mapping = { a = [\"c1\"] } }";
+    let sound =
+        "channels = [\"c1\"]\nselector = { type = \"multiplexing\", header = \"h\", mapping = { a = [\"c1\"] } }";
     assert_eq!(with(sound), "");
     assert_eq!(
         with("channels = [\"c1\"]\nselector = { header = \"h\" }"),
@@ -281,25 +266,16 @@ fn shapes_that_are_no_agent() {
 #[test]
 fn unreadable_files_are_errors() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let [sound, binary, missing] =
-        ["sound.toml", "binary.toml", "missing.toml"].map(|name| folder.path().join(name));
+    let [sound, binary, missing] = ["sound.toml", "binary.toml", "missing.toml"].map(|name| folder.path().join(name));
     std::fs::write(&sound, SOUND).expect("written");
     std::fs::write(&binary, b"# first\nx = \"\xff\"\n").expect("written");
     let (document, diagnostics) = Document::load(&[sound, binary.clone(), missing.clone()]);
-    let messages: Vec<_> = diagnostics
-        .iter()
-        .map(|item| (item.location.to_string(), item.message.clone()))
-        .collect();
-    let cause = std::fs::read(&missing)
-        .expect_err("it is missing")
-        .to_string();
+    let messages: Vec<_> = diagnostics.iter().map(|item| (item.location.to_string(), item.message.clone())).collect();
+    let cause = std::fs::read(&missing).expect_err("it is missing").to_string();
     let said = |reason: &str| format!("the configuration file cannot be read: {reason}");
     assert_eq!(
         messages,
-        [
-            (binary.display().to_string(), said("line 2 is not UTF-8")),
-            (missing.display().to_string(), said(&cause)),
-        ]
+        [(binary.display().to_string(), said("line 2 is not UTF-8")), (missing.display().to_string(), said(&cause)),]
     );
     let (config, found) = document.check(&catalogue(), &environment);
     assert!(found.is_empty(), "{found}");
@@ -315,10 +291,7 @@ fn diagnostics_have_three_forms() {
     assert_eq!(diagnostics.summary(), "1 error, 1 warning");
     assert!(diagnostics.has_errors());
     let colored = diagnostics.render(true);
-    assert!(
-        colored.starts_with("\x1b[1;31merror[agent.nmae]\x1b[0m\x1b[1m: unknown key"),
-        "{colored}"
-    );
+    assert!(colored.starts_with("\x1b[1;31merror[agent.nmae]\x1b[0m\x1b[1m: unknown key"), "{colored}");
     assert_eq!(
         diagnostics.to_json(),
         serde_json::json!([
@@ -340,14 +313,9 @@ fn diagnostics_have_three_forms() {
 /// Guarantees: neither diagnostic shows it.
 #[test]
 fn secrets_are_hidden_from_every_diagnostic() {
-    let text = format!(
-        "sinks.x = {{ type = \"files\", pth = 1, password = \"hunter2\", channel = \"c1\" }}\n{SOUND}"
-    );
+    let text = format!("sinks.x = {{ type = \"files\", pth = 1, password = \"hunter2\", channel = \"c1\" }}\n{SOUND}");
     let text = text.replace("[sinks.out]\n", "[sources.x]\n");
     let said = said(&text);
-    assert!(
-        said.contains("unknown key \"pth\"") && said.contains("keep the secret itself"),
-        "{said}"
-    );
+    assert!(said.contains("unknown key \"pth\"") && said.contains("keep the secret itself"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }

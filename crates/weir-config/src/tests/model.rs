@@ -58,59 +58,34 @@ fn getters_give_what_was_written() {
     let config = full();
     assert_eq!(config.agent.text("name"), "edge");
     assert_eq!(config.agent.bytes("memory"), 256 << 20);
-    let admin = Address::Tcp(HostPort {
-        host: "127.0.0.1".to_owned(),
-        port: 9600,
-    });
+    let admin = Address::Tcp(HostPort { host: "127.0.0.1".to_owned(), port: 9600 });
     assert_eq!(config.agent.address("admin"), &admin);
 
     let source = &config.sources[0];
     assert_eq!((source.type_name, source.location.line()), ("syslog", 5));
     let options = &source.options;
-    let listen: Vec<_> = options
-        .addresses("listen")
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let listen: Vec<_> = options.addresses("listen").iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["udp://[::]:5140", "unixgram:/dev/log"]);
     assert_eq!(options.list_text("interceptors"), ["i2", "i1"]);
-    assert_eq!(
-        (options.rate("rate"), options.float("sample")),
-        (Some(1500.0), 1.0)
-    );
-    assert_eq!(
-        (options.flag("keep_fields"), options.duration_opt("idle")),
-        (false, None)
-    );
+    assert_eq!((options.rate("rate"), options.float("sample")), (Some(1500.0), 1.0));
+    assert_eq!((options.flag("keep_fields"), options.duration_opt("idle")), (false, None));
     assert_eq!(options.choice("selector.type"), "multiplexing");
     let mapping = options.table("selector").list_map("mapping");
     assert_eq!(mapping, [("b", vec!["c1"]), ("a", vec!["c1", "c2"])]);
 
-    let options = &config
-        .find(ComponentKind::Sink, "out")
-        .expect("a sink")
-        .options;
+    let options = &config.find(ComponentKind::Sink, "out").expect("a sink").options;
     assert_eq!(options.path("path"), Path::new("/home/weir/${x}"));
     assert_eq!(options.bytes("roll.size"), 2 << 20);
     assert_eq!(options.count_opt("roll.events"), Some(1500));
     assert_eq!(options.duration("roll.interval"), Duration::from_secs(30));
     assert_eq!(options.choice("compression"), "zstd");
-    assert_eq!(
-        options.secret_opt("password"),
-        Some(&Secret::Env("TOKEN".to_owned()))
-    );
+    assert_eq!(options.secret_opt("password"), Some(&Secret::Env("TOKEN".to_owned())));
     assert_eq!(options.text_map("labels"), [("z", "1"), ("a b", "2")]);
-    let rules: Vec<_> = options
-        .tables("rules")
-        .iter()
-        .map(|rule| (rule.count("severity"), rule.text("suffix")))
-        .collect();
+    let rules: Vec<_> =
+        options.tables("rules").iter().map(|rule| (rule.count("severity"), rule.text("suffix"))).collect();
     assert_eq!(rules, [(0, "log"), (7, "")]);
     assert_eq!(options.paths("folders"), [Path::new("/a"), Path::new("/b")]);
-    assert_eq!(
-        (options.count("batch_events"), options.text_opt("group")),
-        (10_000, None)
-    );
+    assert_eq!((options.count("batch_events"), options.text_opt("group")), (10_000, None));
 }
 
 /// Scenario: a component's own check finds a fault across options, given and defaulted.
@@ -118,26 +93,14 @@ fn getters_give_what_was_written() {
 #[test]
 fn components_report_at_the_right_place() {
     let config = full();
-    let options = &config
-        .find(ComponentKind::Sink, "out")
-        .expect("a sink")
-        .options;
+    let options = &config.find(ComponentKind::Sink, "out").expect("a sink").options;
     let place = |name: &str| {
         let error = options.error(name, "no");
         (error.location.line(), error.location.column(), error.path)
     };
-    assert_eq!(
-        place("roll.size"),
-        (26, 13, "sinks.out.roll.size".to_owned())
-    );
-    assert_eq!(
-        place("roll.interval"),
-        (26, 1, "sinks.out.roll.interval".to_owned())
-    );
-    assert_eq!(
-        place("compression"),
-        (22, 1, "sinks.out.compression".to_owned())
-    );
+    assert_eq!(place("roll.size"), (26, 13, "sinks.out.roll.size".to_owned()));
+    assert_eq!(place("roll.interval"), (26, 1, "sinks.out.roll.interval".to_owned()));
+    assert_eq!(place("compression"), (22, 1, "sinks.out.compression".to_owned()));
     assert!(options.is_given("roll.size") && !options.is_given("roll.interval"));
 }
 
@@ -146,10 +109,7 @@ fn components_report_at_the_right_place() {
 #[test]
 fn getters_panic_only_on_faults_of_the_program() {
     let config = full();
-    let options = &config
-        .find(ComponentKind::Sink, "out")
-        .expect("a sink")
-        .options;
+    let options = &config.find(ComponentKind::Sink, "out").expect("a sink").options;
     let panics = |ask: &dyn Fn(&Options)| {
         let panic = catch_unwind(AssertUnwindSafe(|| ask(options))).expect_err("a panic");
         panic.downcast_ref::<String>().cloned().expect("a text")
@@ -170,12 +130,10 @@ fn getters_panic_only_on_faults_of_the_program() {
         panics(&|options| _ = options.text("path.x")),
         "\"path.x\" of sinks.out leads through \"path\", which is a single value and not a table that is always there"
     );
-    for (_, component) in ComponentKind::ALL.into_iter().flat_map(|kind| {
-        config
-            .components(kind)
-            .iter()
-            .map(move |component| (kind, component))
-    }) {
+    for (_, component) in ComponentKind::ALL
+        .into_iter()
+        .flat_map(|kind| config.components(kind).iter().map(move |component| (kind, component)))
+    {
         read_every_option(&component.options);
     }
     read_every_option(&config.agent);
@@ -197,23 +155,15 @@ fn read_every_option(options: &Options) {
             Kind::Choice(_) => drop(options.choice_opt(name)),
             Kind::Address(_) => drop(options.address_opt(name)),
             Kind::Secret => drop(options.secret_opt(name)),
-            Kind::List {
-                of: Kind::Address(_),
-                ..
-            } => drop(options.addresses(name)),
+            Kind::List { of: Kind::Address(_), .. } => drop(options.addresses(name)),
             Kind::List { of: Kind::Path, .. } => drop(options.paths(name)),
-            Kind::List {
-                of: Kind::Table(_), ..
-            } => {
+            Kind::List { of: Kind::Table(_), .. } => {
                 options.tables(name).into_iter().for_each(read_every_option);
             }
             Kind::List { .. } => drop(options.list_text(name)),
             Kind::Map(Kind::List { .. }) => drop(options.list_map(name)),
             Kind::Map(_) => drop(options.text_map(name)),
-            Kind::Table(_) => options
-                .table_opt(name)
-                .into_iter()
-                .for_each(read_every_option),
+            Kind::Table(_) => options.table_opt(name).into_iter().for_each(read_every_option),
         }
     }
 }
@@ -235,10 +185,7 @@ fn options_compare_by_value() {
 fn the_effective_configuration_loads_back() {
     let config = full();
     let text = crate::effective_toml(&config);
-    assert!(
-        text.contains("password = \"***\"") && !text.contains("TOKEN"),
-        "{text}"
-    );
+    assert!(text.contains("password = \"***\"") && !text.contains("TOKEN"), "{text}");
     let text = text.replace("\"***\"", "\"env:TOKEN\"");
     let (again, diagnostics) = check(&[("effective.toml", &text)]);
     assert!(diagnostics.is_empty(), "{diagnostics}\n{text}");
@@ -266,19 +213,11 @@ fn secrets_are_fetched_and_never_shown() {
         assert_eq!(format!("{secret:?} {text:?}"), "*** ***");
     }
     for (reference, message) in [
-        (
-            "env:NO",
-            "the environment variable NO, which holds a secret, is not set",
-        ),
-        (
-            "file:/no",
-            "the file /no, which holds a secret, cannot be read",
-        ),
+        ("env:NO", "the environment variable NO, which holds a secret, is not set"),
+        ("file:/no", "the file /no, which holds a secret, cannot be read"),
     ] {
         let secret = Secret::parse(reference).expect("a reference");
-        let error = secret
-            .resolve(&environment, &read)
-            .expect_err("it is not there");
+        let error = secret.resolve(&environment, &read).expect_err("it is not there");
         assert_eq!(error.to_string(), message);
     }
     assert_eq!(Secret::parse("hunter2"), None);
@@ -289,43 +228,15 @@ fn secrets_are_fetched_and_never_shown() {
 #[test]
 fn addresses_round_trip() {
     let all = [Scheme::Tcp, Scheme::Udp, Scheme::Unix, Scheme::UnixDatagram];
-    for text in [
-        "tcp://0.0.0.0:0",
-        "udp://[::1]:514",
-        "tcp://a-b.c:65535",
-        "unix:/run/x",
-        "unixgram:x",
-    ] {
-        assert_eq!(
-            Address::parse(text, &all)
-                .map(|it| it.to_string())
-                .as_deref(),
-            Ok(text)
-        );
+    for text in ["tcp://0.0.0.0:0", "udp://[::1]:514", "tcp://a-b.c:65535", "unix:/run/x", "unixgram:x"] {
+        assert_eq!(Address::parse(text, &all).map(|it| it.to_string()).as_deref(), Ok(text));
     }
-    assert_eq!(
-        Address::parse("*:1", &[Scheme::Udp])
-            .map(|it| it.to_string())
-            .as_deref(),
-        Ok("udp://0.0.0.0:1")
-    );
+    assert_eq!(Address::parse("*:1", &[Scheme::Udp]).map(|it| it.to_string()).as_deref(), Ok("udp://0.0.0.0:1"));
     for (text, message) in [
-        (
-            "localhost:1",
-            "an address here starts with tcp:// or udp:// or unix: or unixgram:",
-        ),
-        (
-            "tcp://localhost",
-            "the address has no port; write HOST:PORT",
-        ),
-        (
-            "tcp://::1:5",
-            "\"::1\" is not a host name or IP address (IPv6 needs brackets: [::1])",
-        ),
-        (
-            "tcp://:5",
-            "\"\" is not a host name or IP address (IPv6 needs brackets: [::1])",
-        ),
+        ("localhost:1", "an address here starts with tcp:// or udp:// or unix: or unixgram:"),
+        ("tcp://localhost", "the address has no port; write HOST:PORT"),
+        ("tcp://::1:5", "\"::1\" is not a host name or IP address (IPv6 needs brackets: [::1])"),
+        ("tcp://:5", "\"\" is not a host name or IP address (IPv6 needs brackets: [::1])"),
         ("tcp://a:-5", "\"-5\" is not a port (0 to 65535)"),
         ("unix:", "the address has no path; write unix:/PATH"),
     ] {
@@ -338,17 +249,10 @@ fn addresses_round_trip() {
 /// Guarantees: only its own options are known; faults come back as diagnostics.
 #[test]
 fn a_type_parses_its_own_section() {
-    let files = catalogue()
-        .find(ComponentKind::Sink, "files")
-        .copied()
-        .expect("a type");
-    let options = files
-        .parse("path = \"/x\"\nroll.size = \"1 MiB\"")
-        .expect("sound");
+    let files = catalogue().find(ComponentKind::Sink, "files").copied().expect("a type");
+    let options = files.parse("path = \"/x\"\nroll.size = \"1 MiB\"").expect("sound");
     assert_eq!(options.bytes("roll.size"), 1 << 20);
-    let diagnostics = files
-        .parse("channel = \"c\"")
-        .expect_err("neither path nor channel are right");
+    let diagnostics = files.parse("channel = \"c\"").expect_err("neither path nor channel are right");
     let paths: Vec<_> = diagnostics.iter().map(|item| item.path.as_str()).collect();
     assert_eq!(paths, ["sinks.test.path", "sinks.test.channel"]);
 }

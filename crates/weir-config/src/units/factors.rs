@@ -25,10 +25,5 @@ pub(super) const DURATION_UNITS: [(&str, u128); 7] = [
 ];
 
 /// Counts: suffix and factor, largest first.
-pub(super) const COUNT_UNITS: [(&str, u128); 5] = [
-    ("T", 1_000_000_000_000),
-    ("G", 1_000_000_000),
-    ("M", 1_000_000),
-    ("k", 1_000),
-    ("", 1),
-];
+pub(super) const COUNT_UNITS: [(&str, u128); 5] =
+    [("T", 1_000_000_000_000), ("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000), ("", 1)];

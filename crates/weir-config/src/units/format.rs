@@ -50,11 +50,7 @@ fn approximate(value: f64, units: &[(&str, u128)]) -> String {
 /// Writes a size exactly: `"64 MiB"`, `"10 MB"`, `"1.5 GiB"`, `"12345 B"`.
 #[must_use]
 pub fn format_bytes(bytes: u64) -> String {
-    if bytes == 0 {
-        "0 B".to_owned()
-    } else {
-        shortest(bytes, &BYTE_UNITS)
-    }
+    if bytes == 0 { "0 B".to_owned() } else { shortest(bytes, &BYTE_UNITS) }
 }
 
 /// Writes a count exactly: `"10 k"`, `"1.2 M"`, `"1234567"`.
@@ -101,13 +97,7 @@ pub fn approx_count(count: f64) -> String {
 /// A size for people, in binary units: `"1.23 GiB"`.
 #[must_use]
 pub fn approx_bytes(bytes: u64) -> String {
-    let binary = [
-        BYTE_UNITS[0],
-        BYTE_UNITS[1],
-        BYTE_UNITS[2],
-        BYTE_UNITS[3],
-        BYTE_UNITS[8],
-    ];
+    let binary = [BYTE_UNITS[0], BYTE_UNITS[1], BYTE_UNITS[2], BYTE_UNITS[3], BYTE_UNITS[8]];
     approximate(bytes as f64, &binary)
 }
 

@@ -9,8 +9,7 @@ mod format;
 mod parse;
 
 pub use format::{
-    approx_bytes, approx_count, approx_duration, format_bytes, format_count, format_duration,
-    format_rate,
+    approx_bytes, approx_count, approx_duration, format_bytes, format_count, format_duration, format_rate,
 };
 pub use parse::{UnitError, parse_bytes, parse_count, parse_duration, parse_rate};
 

@@ -93,19 +93,10 @@ struct Decimal {
 }
 
 /// Splits "1_000.5 MiB" into its number and the rest after it, spaces removed.
-fn number<'a>(
-    text: &'a str,
-    whole: &str,
-    expected: Expected,
-) -> Result<(Decimal, &'a str), UnitError> {
-    let not_a_number = || UnitError::NotANumber {
-        text: whole.to_owned(),
-        expected: expected.0,
-    };
+fn number<'a>(text: &'a str, whole: &str, expected: Expected) -> Result<(Decimal, &'a str), UnitError> {
+    let not_a_number = || UnitError::NotANumber { text: whole.to_owned(), expected: expected.0 };
     let end = text
-        .find(|character: char| {
-            !(character.is_ascii_digit() || character == '_' || character == '.')
-        })
+        .find(|character: char| !(character.is_ascii_digit() || character == '_' || character == '.'))
         .unwrap_or(text.len());
     let (written, rest) = text.split_at(end);
     let (integer, fraction) = written.split_once('.').unwrap_or((written, ""));
@@ -118,47 +109,26 @@ fn number<'a>(
     }
     // Twelve decimals resolve a byte in a TiB and a nanosecond in a day's fraction; more is a slip of the keyboard.
     if fraction.len() > 12 {
-        return Err(UnitError::Fraction {
-            text: whole.to_owned(),
-        });
+        return Err(UnitError::Fraction { text: whole.to_owned() });
     }
-    let digits: String = integer
-        .chars()
-        .chain(fraction.chars())
-        .filter(|c| *c != '_')
-        .collect();
-    let digits = digits.parse().map_err(|_| UnitError::TooLarge {
-        text: whole.to_owned(),
-    })?;
-    Ok((
-        Decimal {
-            digits,
-            decimals: fraction.len() as u32,
-        },
-        rest.trim_start(),
-    ))
+    let digits: String = integer.chars().chain(fraction.chars()).filter(|c| *c != '_').collect();
+    let digits = digits.parse().map_err(|_| UnitError::TooLarge { text: whole.to_owned() })?;
+    Ok((Decimal { digits, decimals: fraction.len() as u32 }, rest.trim_start()))
 }
 
 /// `decimal` times `factor`, if that is a whole number of 64 bits.
 fn scale(decimal: Decimal, factor: u128, whole: &str) -> Result<u64, UnitError> {
-    let too_large = || UnitError::TooLarge {
-        text: whole.to_owned(),
-    };
+    let too_large = || UnitError::TooLarge { text: whole.to_owned() };
     let product = decimal.digits.checked_mul(factor).ok_or_else(too_large)?;
     let divisor = 10_u128.pow(decimal.decimals);
     if !product.is_multiple_of(divisor) {
-        return Err(UnitError::Fraction {
-            text: whole.to_owned(),
-        });
+        return Err(UnitError::Fraction { text: whole.to_owned() });
     }
     u64::try_from(product / divisor).map_err(|_| too_large())
 }
 
 fn factor_of(units: &[(&str, u128)], name: &str) -> Option<u128> {
-    units
-        .iter()
-        .find(|(unit, _)| unit.eq_ignore_ascii_case(name))
-        .map(|(_, factor)| *factor)
+    units.iter().find(|(unit, _)| unit.eq_ignore_ascii_case(name)).map(|(_, factor)| *factor)
 }
 
 /// Reads a size in bytes: `"64 MiB"`, `"10MB"`, `"1.5 GiB"`, `"4096"`. Case does not matter.
@@ -177,21 +147,11 @@ pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
         "g" => "GB (1000) or GiB (1024)",
         "t" => "TB (1000) or TiB (1024)",
         _ => {
-            let unknown = || UnitError::UnknownUnit {
-                unit: unit.to_owned(),
-                known: BYTE_NAMES,
-            };
-            return scale(
-                decimal,
-                factor_of(&BYTE_UNITS, unit).ok_or_else(unknown)?,
-                text,
-            );
+            let unknown = || UnitError::UnknownUnit { unit: unit.to_owned(), known: BYTE_NAMES };
+            return scale(decimal, factor_of(&BYTE_UNITS, unit).ok_or_else(unknown)?, text);
         }
     };
-    Err(UnitError::Ambiguous {
-        unit: unit.to_owned(),
-        choices,
-    })
+    Err(UnitError::Ambiguous { unit: unit.to_owned(), choices })
 }
 
 /// Reads a duration: `"5 s"`, `"250ms"`, `"10 m"`, `"1 h 30 m"`, `"0"`. Only zero needs no unit.
@@ -212,24 +172,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
             if decimal.digits == 0 && nanoseconds == 0 && remaining.is_empty() {
                 return Ok(Duration::ZERO);
             }
-            return Err(UnitError::MissingUnit {
-                text: text.to_owned(),
-                known: DURATION_NAMES,
-            });
+            return Err(UnitError::MissingUnit { text: text.to_owned(), known: DURATION_NAMES });
         }
         let factor = match unit {
             "min" => 60_000_000_000,
             "\u{b5}s" | "\u{3bc}s" => 1_000,
-            _ => factor_of(&DURATION_UNITS, unit).ok_or_else(|| UnitError::UnknownUnit {
-                unit: unit.to_owned(),
-                known: DURATION_NAMES,
-            })?,
+            _ => factor_of(&DURATION_UNITS, unit)
+                .ok_or_else(|| UnitError::UnknownUnit { unit: unit.to_owned(), known: DURATION_NAMES })?,
         };
         nanoseconds = nanoseconds
             .checked_add(scale(decimal, factor, text)?)
-            .ok_or_else(|| UnitError::TooLarge {
-                text: text.to_owned(),
-            })?;
+            .ok_or_else(|| UnitError::TooLarge { text: text.to_owned() })?;
         rest = remaining.trim_start();
         if rest.is_empty() {
             return Ok(Duration::from_nanos(nanoseconds));
@@ -247,10 +200,7 @@ pub fn parse_count(text: &str) -> Result<u64, UnitError> {
 }
 
 fn count_factor(unit: &str) -> Result<u128, UnitError> {
-    factor_of(&COUNT_UNITS, unit).ok_or_else(|| UnitError::UnknownUnit {
-        unit: unit.to_owned(),
-        known: COUNT_NAMES,
-    })
+    factor_of(&COUNT_UNITS, unit).ok_or_else(|| UnitError::UnknownUnit { unit: unit.to_owned(), known: COUNT_NAMES })
 }
 
 /// Reads a rate, in events per second: `"10k/s"`, `"1.5M/s"`, `"600/m"`. `None` is no limit: `"unlimited"`, `"flat-out"`.
@@ -264,30 +214,17 @@ pub fn parse_rate(text: &str) -> Result<Option<f64>, UnitError> {
     }
     let (decimal, unit) = number(trimmed, text, RATE)?;
     let Some((unit, per)) = unit.split_once('/') else {
-        return Err(UnitError::MissingUnit {
-            text: text.to_owned(),
-            known: RATE_NAMES,
-        });
+        return Err(UnitError::MissingUnit { text: text.to_owned(), known: RATE_NAMES });
     };
     let seconds = match per.trim() {
         "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
         _ => {
-            return Err(UnitError::UnknownUnit {
-                unit: format!("/{per}"),
-                known: RATE_NAMES,
-            });
+            return Err(UnitError::UnknownUnit { unit: format!("/{per}"), known: RATE_NAMES });
         }
     };
     let factor = count_factor(unit.trim_end())?;
-    let product = decimal
-        .digits
-        .checked_mul(factor)
-        .ok_or_else(|| UnitError::TooLarge {
-            text: text.to_owned(),
-        })?;
-    Ok(Some(
-        product as f64 / 10_f64.powi(decimal.decimals as i32) / seconds,
-    ))
+    let product = decimal.digits.checked_mul(factor).ok_or_else(|| UnitError::TooLarge { text: text.to_owned() })?;
+    Ok(Some(product as f64 / 10_f64.powi(decimal.decimals as i32) / seconds))
 }

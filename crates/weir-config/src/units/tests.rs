@@ -33,18 +33,9 @@ fn values_are_read_exactly() {
         ("20 \u{b5}s", 20_000),
         ("7 d", 604_800_000_000_000),
     ] {
-        assert_eq!(
-            parse_duration(text),
-            Ok(Duration::from_nanos(nanoseconds)),
-            "{text}"
-        );
+        assert_eq!(parse_duration(text), Ok(Duration::from_nanos(nanoseconds)), "{text}");
     }
-    for (text, count) in [
-        ("10k", 10_000),
-        ("1_000", 1_000),
-        ("1.2 M", 1_200_000),
-        ("3G", 3_000_000_000),
-    ] {
+    for (text, count) in [("10k", 10_000), ("1_000", 1_000), ("1.2 M", 1_200_000), ("3G", 3_000_000_000)] {
         assert_eq!(parse_count(text), Ok(count), "{text}");
     }
     for (text, rate) in [
@@ -70,50 +61,17 @@ fn errors_say_what_to_write() {
     let rate = |text: &str| said(parse_rate(text).map(|value| format!("{value:?}")));
     for (error, expected) in [
         (bytes(""), "expected a size such as \"64 MiB\", found \"\""),
-        (
-            bytes("-5"),
-            "expected a size such as \"64 MiB\", found \"-5\"",
-        ),
-        (
-            bytes("1."),
-            "expected a size such as \"64 MiB\", found \"1.\"",
-        ),
-        (
-            bytes("1.2.3 kB"),
-            "expected a size such as \"64 MiB\", found \"1.2.3 kB\"",
-        ),
-        (
-            bytes("5 G"),
-            "the unit \"G\" has two readings; write GB (1000) or GiB (1024)",
-        ),
-        (
-            bytes("5 Mbit"),
-            "unknown unit \"Mbit\"; there are B, KiB, MiB, GiB, TiB (1024) and kB, MB, GB, TB (1000)",
-        ),
-        (
-            bytes("0.5 B"),
-            "\"0.5 B\" has a fraction finer than the smallest unit",
-        ),
-        (
-            bytes("99999999999 TiB"),
-            "\"99999999999 TiB\" is too large for 64 bits",
-        ),
-        (
-            duration("30"),
-            "\"30\" has no unit; add one of ns, us, ms, s, m, h, d",
-        ),
-        (
-            duration("5 weeks"),
-            "unknown unit \"weeks\"; there are ns, us, ms, s, m, h, d",
-        ),
-        (
-            duration("soon"),
-            "expected a duration such as \"5 s\", found \"soon\"",
-        ),
-        (
-            duration("9999999 d"),
-            "\"9999999 d\" is too large for 64 bits",
-        ),
+        (bytes("-5"), "expected a size such as \"64 MiB\", found \"-5\""),
+        (bytes("1."), "expected a size such as \"64 MiB\", found \"1.\""),
+        (bytes("1.2.3 kB"), "expected a size such as \"64 MiB\", found \"1.2.3 kB\""),
+        (bytes("5 G"), "the unit \"G\" has two readings; write GB (1000) or GiB (1024)"),
+        (bytes("5 Mbit"), "unknown unit \"Mbit\"; there are B, KiB, MiB, GiB, TiB (1024) and kB, MB, GB, TB (1000)"),
+        (bytes("0.5 B"), "\"0.5 B\" has a fraction finer than the smallest unit"),
+        (bytes("99999999999 TiB"), "\"99999999999 TiB\" is too large for 64 bits"),
+        (duration("30"), "\"30\" has no unit; add one of ns, us, ms, s, m, h, d"),
+        (duration("5 weeks"), "unknown unit \"weeks\"; there are ns, us, ms, s, m, h, d"),
+        (duration("soon"), "expected a duration such as \"5 s\", found \"soon\""),
+        (duration("9999999 d"), "\"9999999 d\" is too large for 64 bits"),
         (count("5 x"), "unknown unit \"x\"; there are k, M, G, T"),
         (rate("5"), "\"5\" has no unit; add one of /s, /m, /h"),
         (rate("5k/y"), "unknown unit \"/y\"; there are /s, /m, /h"),
@@ -136,21 +94,10 @@ fn values_are_written_shortly() {
     ] {
         assert_eq!(format_bytes(bytes), text);
     }
-    for (milliseconds, text) in [
-        (0, "0 s"),
-        (1500, "1500 ms"),
-        (90_000, "90 s"),
-        (600_000, "10 m"),
-    ] {
+    for (milliseconds, text) in [(0, "0 s"), (1500, "1500 ms"), (90_000, "90 s"), (600_000, "10 m")] {
         assert_eq!(format_duration(Duration::from_millis(milliseconds)), text);
     }
-    for (count, text) in [
-        (0, "0"),
-        (999, "999"),
-        (10_000, "10 k"),
-        (1_200_000, "1.2 M"),
-        (1_234_567, "1234567"),
-    ] {
+    for (count, text) in [(0, "0"), (999, "999"), (10_000, "10 k"), (1_200_000, "1.2 M"), (1_234_567, "1234567")] {
         assert_eq!(format_count(count), text);
     }
     assert_eq!(format_rate(Some(10_000.0)), "10 k/s");

@@ -22,9 +22,18 @@ static SPEC: TypeSpec = TypeSpec {
             "1k/s",
             "Events per second over all lanes; unlimited: as fast as the channels take them.",
         ),
-        OptionSpec::defaulted("events", Kind::COUNT, "0", "Stop after so many events over all lanes; 0 goes on until the agent stops."),
-        OptionSpec::unset("input", Kind::Path, "A file whose lines are replayed in a loop; at most 64 MiB, since it is held in memory.")
-            .example("samples/firewall.log"),
+        OptionSpec::defaulted(
+            "events",
+            Kind::COUNT,
+            "0",
+            "Stop after so many events over all lanes; 0 goes on until the agent stops.",
+        ),
+        OptionSpec::unset(
+            "input",
+            Kind::Path,
+            "A file whose lines are replayed in a loop; at most 64 MiB, since it is held in memory.",
+        )
+        .example("samples/firewall.log"),
         OptionSpec::defaulted("seed", Kind::COUNT, "1", "The same seed gives the same events."),
         OptionSpec::defaulted("lanes", Kind::Count { min: 1, max: 64 }, "1", "Threads that make events."),
         OptionSpec::defaulted(

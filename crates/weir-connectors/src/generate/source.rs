@@ -30,9 +30,9 @@ pub(super) fn start(name: &str, spec: &GenerateSpec) -> Result<Vec<Box<dyn Sourc
                 None => Lines::Made(Box::new(Synth::new(spec.seed.wrapping_add(lane), SynthOptions::default()))),
             };
             // The last lane takes what does not divide evenly.
-            let share = spec.events.map(|events| {
-                events / spec.lanes + if lane + 1 == spec.lanes { events % spec.lanes } else { 0 }
-            });
+            let share = spec
+                .events
+                .map(|events| events / spec.lanes + if lane + 1 == spec.lanes { events % spec.lanes } else { 0 });
             let rate = spec.rate.map(|rate| rate / spec.lanes as f64);
             Box::new(Lane::new(lines, rate, share, spec.batch_events)) as Box<dyn Source>
         })
@@ -43,7 +43,10 @@ fn read_lines(name: &str, path: &std::path::Path) -> Result<Arc<Vec<Vec<u8>>>, S
     let fail = |error| StartError::new(format!("source {name}: input {} cannot be read", path.display()), error);
     let bytes = std::fs::metadata(path).map_err(fail)?.len();
     if bytes > INPUT_BYTES_MAX {
-        let message = format!("source {name}: input {} has {bytes} bytes, more than the {INPUT_BYTES_MAX} that are held in memory; cut it", path.display());
+        let message = format!(
+            "source {name}: input {} has {bytes} bytes, more than the {INPUT_BYTES_MAX} that are held in memory; cut it",
+            path.display()
+        );
         return Err(StartError::plain(message));
     }
     let content = std::fs::read(path).map_err(fail)?;
@@ -122,7 +125,9 @@ impl Lane {
             let place = |span: Span| Span::new(start + span.start as usize, span.len as usize);
             self.builder.set_i64(self.columns[0], i64::from(header.facility));
             self.builder.set_i64(self.columns[1], i64::from(header.severity));
-            if let Some(timestamp_ms) = header.timestamp_ms {
+            let made = matches!(self.lines, Lines::Made(_)).then_some(now_ms);
+            // RFC 3164 lines say whole seconds; of a line made here the moment is known better.
+            if let Some(timestamp_ms) = made.or(header.timestamp_ms) {
                 self.builder.set_i64(self.timestamp, timestamp_ms);
             }
             if let Some(host) = header.host {

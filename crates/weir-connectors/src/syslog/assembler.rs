@@ -116,7 +116,12 @@ impl Assembler {
     }
 
     /// Frames the bytes of the arena from `start` on. Returns how many of them are dealt with.
-    pub(super) fn stream(&mut self, framer: &mut Framer, start: usize, peer: Option<Span>) -> Result<usize, FrameError> {
+    pub(super) fn stream(
+        &mut self,
+        framer: &mut Framer,
+        start: usize,
+        peer: Option<Span>,
+    ) -> Result<usize, FrameError> {
         self.open();
         let (arena, events) = (self.arena.as_slice(), &mut self.events);
         framer.frames(&arena[start..], start, &mut |frame| events.add(arena, frame, peer))
@@ -217,7 +222,9 @@ impl Events {
     /// Sets the fields inside the message; returns what is left of it.
     fn fields(&mut self, frame: Span, line: &[u8], header: &Header) -> Span {
         let message = parse_message(line, header);
-        let place = |part: &[u8]| Span::new(frame.start as usize + (part.as_ptr() as usize - line.as_ptr() as usize), part.len());
+        let place = |part: &[u8]| {
+            Span::new(frame.start as usize + (part.as_ptr() as usize - line.as_ptr() as usize), part.len())
+        };
         let fields = [
             (self.columns.app, message.app),
             (self.columns.procid, message.procid),

@@ -80,17 +80,16 @@ static SPEC: TypeSpec = TypeSpec {
             "fields",
             Kind::Choice(&[
                 ("header", "Facility, Severity, timestamp, host, version, as in Flume"),
-                ("full", "and app, procid, msgid, structured_data; the body is then the message alone unless keep_fields says all"),
+                (
+                    "full",
+                    "and app, procid, msgid, structured_data; the body is then the message alone unless keep_fields says all",
+                ),
             ]),
             "header",
             "Which fields become headers.",
         ),
-        OptionSpec::unset(
-            "client_ip_header",
-            Kind::Text,
-            "Header that gets the address of the sender.",
-        )
-        .example("client_ip"),
+        OptionSpec::unset("client_ip_header", Kind::Text, "Header that gets the address of the sender.")
+            .example("client_ip"),
         OptionSpec::defaulted(
             "time_zone",
             Kind::Text,

@@ -114,7 +114,9 @@ fn udp(address: SocketAddr, receive_buffer: usize) -> io::Result<UdpSocket> {
 /// Removes a socket file that nobody listens on; one that is in use stays, and bind then says so.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
+    if is_socket
+        && std::os::unix::net::UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+    {
         return std::fs::remove_file(path);
     }
     Ok(())
@@ -122,8 +124,12 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 fn refused(name: &str, address: &Address, error: io::Error) -> StartError {
     let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => ": another process listens there; stop it or choose another port (ss -lntup shows which)",
-        io::ErrorKind::PermissionDenied => ": not allowed; ports below 1024 need CAP_NET_BIND_SERVICE, a socket file a writable folder",
+        io::ErrorKind::AddrInUse => {
+            ": another process listens there; stop it or choose another port (ss -lntup shows which)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            ": not allowed; ports below 1024 need CAP_NET_BIND_SERVICE, a socket file a writable folder"
+        }
         io::ErrorKind::AddrNotAvailable => ": this machine does not have that address",
         _ => "",
     };

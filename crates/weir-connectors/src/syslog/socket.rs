@@ -1,5 +1,8 @@
 //! The system calls: reading behind a buffer, many datagrams at once, and what the kernel dropped.
-#![expect(unsafe_code, reason = "recvmmsg and SO_MEMINFO have no safe wrapper; each call is a few lines with its proof")]
+#![expect(
+    unsafe_code,
+    reason = "recvmmsg and SO_MEMINFO have no safe wrapper; each call is a few lines with its proof"
+)]
 
 use std::io;
 use std::mem::MaybeUninit;

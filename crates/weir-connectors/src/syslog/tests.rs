@@ -75,7 +75,11 @@ impl Fixture {
                 for row in 0..batch.len() {
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                     let header = |name| batch.header(row, name).map(|value| text(&value));
-                    seen.push(Seen { body: text(batch.body(row)), host: header("host"), status: header("flume.syslog.status") });
+                    seen.push(Seen {
+                        body: text(batch.body(row)),
+                        host: header("host"),
+                        status: header("flume.syslog.status"),
+                    });
                 }
             }
         }
@@ -119,11 +123,8 @@ fn connections_are_framed_each_its_own_way() {
 fn one_source_has_many_listeners() {
     let folder = tempfile::tempdir().expect("a folder");
     let (stream_path, datagram_path) = (folder.path().join("stream"), folder.path().join("datagram"));
-    let listen = format!(
-        "'udp://127.0.0.1:PORT', 'unix:{}', 'unixgram:{}'",
-        stream_path.display(),
-        datagram_path.display()
-    );
+    let listen =
+        format!("'udp://127.0.0.1:PORT', 'unix:{}', 'unixgram:{}'", stream_path.display(), datagram_path.display());
     let fixture = Fixture::start(&listen, "client_ip_header = 'ip'");
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     udp.send_to(b"<13>Nov 22 10:00:00 fw1 by udp\n\0", ("127.0.0.1", fixture.port)).expect("sent");
@@ -294,7 +295,9 @@ fn udp_books_balance_with_kernel_drops() {
 fn a_taken_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
-    let toml = format!("[sources.in]\ntype = 'syslog'\nlisten = ['tcp://127.0.0.1:{port}']\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n");
+    let toml = format!(
+        "[sources.in]\ntype = 'syslog'\nlisten = ['tcp://127.0.0.1:{port}']\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n"
+    );
     let plan = weir_testkit::agent::plan(&toml, &registry());
     let Err(error) = weir_engine::agent::Agent::start(plan) else { panic!("the port is taken") };
     let message = error.to_string();
@@ -312,7 +315,8 @@ fn full_fields_and_whole_lines() {
     writeln!(stream, "{line}").expect("written");
     fixture.until_received(1);
     let channel = fixture.agent.agent().channel("c").expect("the channel");
-    let chunk = channel.cursor("t").expect("a cursor").read(ReadLimit { bytes_max: 1 << 20 }).expect("read").expect("one");
+    let chunk =
+        channel.cursor("t").expect("a cursor").read(ReadLimit { bytes_max: 1 << 20 }).expect("read").expect("one");
     let batch = &chunk.batches[0];
     let header = |name: &str| batch.header(0, name).map(|value| String::from_utf8_lossy(&value).into_owned());
     assert_eq!(batch.body(0), line.as_bytes());

@@ -13,8 +13,8 @@ mod watch;
 
 pub use options::{AGENT_OPTIONS, SINK_OPTIONS};
 pub use plan::{MemoryLine, Plan};
-pub use watch::Watched;
 pub use running::{Agent, FinalReport};
+pub use watch::Watched;
 
 #[cfg(test)]
 mod tests;

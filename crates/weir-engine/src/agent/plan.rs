@@ -102,10 +102,8 @@ impl Plan {
         let needed: u64 = lines.iter().map(|line| line.bytes).sum();
         let budget = self.agent.bytes("memory");
         if needed > budget {
-            let parts: Vec<_> = lines
-                .iter()
-                .map(|line| format!("{} {}", line.component, units::format_bytes(line.bytes)))
-                .collect();
+            let parts: Vec<_> =
+                lines.iter().map(|line| format!("{} {}", line.component, units::format_bytes(line.bytes))).collect();
             let message = format!(
                 "the memory budget is {} but the components may take {}: {}",
                 units::format_bytes(budget),
@@ -125,12 +123,19 @@ impl Plan {
                 Some(path) => {
                     if let Some(other) = places.insert(path, &channel.name) {
                         let message = format!("channel {other} keeps its log in the same folder");
-                        diagnostics.push(channel.options.error("path", message).with_hint("give each file channel a folder of its own"));
+                        diagnostics.push(
+                            channel
+                                .options
+                                .error("path", message)
+                                .with_hint("give each file channel a folder of its own"),
+                        );
                     }
                 }
                 None if self.agent.path_opt("data_dir").is_none() => {
                     let message = "this channel has no place for its log";
-                    diagnostics.push(channel.options.error("path", message).with_hint("set path here, or data_dir in [agent]"));
+                    diagnostics.push(
+                        channel.options.error("path", message).with_hint("set path here, or data_dir in [agent]"),
+                    );
                 }
                 None => {}
             }

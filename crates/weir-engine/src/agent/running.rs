@@ -144,7 +144,8 @@ impl Agent {
                 settled < source.ledger.accepted.load(Relaxed)
             })
         };
-        let until = self.stop.deadline().unwrap_or_else(|| Instant::now() + self.deadline).max(Instant::now() + LANE_GRACE);
+        let until =
+            self.stop.deadline().unwrap_or_else(|| Instant::now() + self.deadline).max(Instant::now() + LANE_GRACE);
         while pending() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }

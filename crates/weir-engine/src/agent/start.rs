@@ -87,12 +87,7 @@ impl Agent {
         Ok(())
     }
 
-    fn start_sink(
-        &mut self,
-        sink: &Planned<dyn SinkSpec>,
-        group: &Arc<Group>,
-        plan: &Plan,
-    ) -> Result<(), StartError> {
+    fn start_sink(&mut self, sink: &Planned<dyn SinkSpec>, group: &Arc<Group>, plan: &Plan) -> Result<(), StartError> {
         let context = SinkContext {
             name: sink.name.clone(),
             data_dir: plan.agent.path_opt("data_dir").map(Into::into),
@@ -137,7 +132,11 @@ impl Agent {
                 }
             })?);
         }
-        self.watch.sources.push(RunningSource { name: source.name.clone(), type_name: source.type_name.clone(), ledger });
+        self.watch.sources.push(RunningSource {
+            name: source.name.clone(),
+            type_name: source.type_name.clone(),
+            ledger,
+        });
         self.source_threads.extend(threads);
         Ok(())
     }
@@ -170,8 +169,9 @@ impl Agent {
 
     fn new(plan: &Plan) -> Self {
         let planned_bytes = plan.memory().iter().map(|line| line.bytes).sum();
+        let stop = StopSignal::new();
         Self {
-            stop: StopSignal::new(),
+            stop: stop.clone(),
             drain: StopSignal::new(),
             deadline: plan.agent.duration("shutdown_deadline"),
             channels: Channels::new(),
@@ -182,6 +182,7 @@ impl Agent {
                 budget_bytes: plan.agent.bytes("memory"),
                 planned_bytes,
                 started: Instant::now(),
+                stop,
                 sources: Vec::new(),
                 channels: Vec::new(),
                 groups: Vec::new(),

@@ -90,7 +90,9 @@ struct Scripted {
 
 impl Scripted {
     fn take(&self, batches: &[EventBatch]) {
-        let number = |body: &[u8]| -> u64 { std::str::from_utf8(body).ok().and_then(|text| text.parse().ok()).expect("a number") };
+        let number = |body: &[u8]| -> u64 {
+            std::str::from_utf8(body).ok().and_then(|text| text.parse().ok()).expect("a number")
+        };
         let mut taken = TAKEN.lock();
         let numbers = taken.entry(self.script.place.clone()).or_default();
         for batch in batches {
@@ -251,7 +253,9 @@ fn groups_share_inside_and_repeat_outside() {
         .iter()
         .map(|(name, group)| format!("[sinks.{name}]\ntype = 'scripted'\ntest = 'groups'\nchannel = 'c'\ngroup = '{group}'\nbatch_bytes = '4 KiB'\n"))
         .collect();
-    let toml = format!("[sources.in]\ntype = 'numbers'\nevents = 1000\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n{sinks}");
+    let toml = format!(
+        "[sources.in]\ntype = 'numbers'\nevents = 1000\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n{sinks}"
+    );
     let agent = start(&toml);
     until(&agent, "both groups are through", |status| status.groups.iter().all(|group| group.delivered == 1000));
     agent.stop();
@@ -269,7 +273,13 @@ fn a_stuck_sink_cannot_hold_up_the_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let toml = |script: &str| {
         pipeline("stuck", script)
-            .replace("type = 'memory'", &format!("type = 'file'\npath = '{}'\nsegment_bytes = '1 MiB'\ncapacity_bytes = '64 MiB'", folder.path().display()))
+            .replace(
+                "type = 'memory'",
+                &format!(
+                    "type = 'file'\npath = '{}'\nsegment_bytes = '1 MiB'\ncapacity_bytes = '64 MiB'",
+                    folder.path().display()
+                ),
+            )
             .replace("'5 s'", "'200 ms'")
     };
     let agent = start(&toml("stuck"));
@@ -290,10 +300,9 @@ fn a_stuck_sink_cannot_hold_up_the_end() {
 /// Guarantees: the source is not held up; the required channel has everything; the miss is counted.
 #[test]
 fn optional_channels_never_hold_up_a_source() {
-    let toml = pipeline("optional", "take").replace(
-        "channels = ['c']",
-        "channels = ['c', 'extra']\nselector = { optional = ['extra'] }",
-    ) + "[channels.extra]\ntype = 'memory'\ncapacity_events = 20\n";
+    let toml = pipeline("optional", "take")
+        .replace("channels = ['c']", "channels = ['c', 'extra']\nselector = { optional = ['extra'] }")
+        + "[channels.extra]\ntype = 'memory'\ncapacity_events = 20\n";
     let agent = start(&toml);
     until(&agent, "all delivered", |status| status.groups[0].delivered == 100);
     agent.stop();

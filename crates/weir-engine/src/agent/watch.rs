@@ -15,6 +15,7 @@ use crate::rate::RateMeter;
 use crate::status::{
     AgentStatus, ChannelStatus, GroupStatus, HealthStatus, LedgerStatus, MemoryStatus, RateStatus, SourceStatus,
 };
+use crate::stop::StopSignal;
 
 /// What is looked at.
 pub(super) struct Watch {
@@ -22,6 +23,8 @@ pub(super) struct Watch {
     pub(super) budget_bytes: u64,
     pub(super) planned_bytes: u64,
     pub(super) started: Instant,
+    /// The agent is not ready once it was told to stop.
+    pub(super) stop: StopSignal,
     pub(super) sources: Vec<RunningSource>,
     /// Type and channel.
     pub(super) channels: Vec<(String, Arc<dyn Channel>)>,
@@ -47,6 +50,7 @@ impl Agent {
             budget_bytes: 0,
             planned_bytes: 0,
             started: self.watch.started,
+            stop: self.stop.clone(),
             sources: Vec::new(),
             channels: Vec::new(),
             groups: Vec::new(),
@@ -117,10 +121,13 @@ impl Watched {
                 degraded.push(format!("sinks {}: {failure}", group.sinks.join(", ")));
             }
             if group.lost > 0 {
-                degraded.push(format!("channel {}: {} events were damaged on disk and are lost", group.channel, group.lost));
+                degraded.push(format!(
+                    "channel {}: {} events were damaged on disk and are lost",
+                    group.channel, group.lost
+                ));
             }
         }
-        HealthStatus { live: true, ready: !self.ended.load(Relaxed), degraded }
+        HealthStatus { live: true, ready: !self.shared.stop.is_given() && !self.ended.load(Relaxed), degraded }
     }
 }
 

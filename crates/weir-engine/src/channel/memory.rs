@@ -185,7 +185,7 @@ struct MemoryCursor {
 impl MemoryCursor {
     fn chunk(batches: Vec<EventBatch>, from: u64) -> ReadChunk {
         let events: u64 = batches.iter().map(|batch| batch.len() as u64).sum();
-        ReadChunk { partition: 0, range: from..from + events, batches, lost: Vec::new() }
+        ReadChunk { partition: 0, range: from..from + events, batches, lost: Vec::new(), unsynced: 0 }
     }
 }
 

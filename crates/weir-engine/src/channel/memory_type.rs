@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, TypeSpec};
 
-use super::memory::{MemoryChannel, MemoryLimits};
 use super::Channel;
+use super::memory::{MemoryChannel, MemoryLimits};
 use crate::registry::{ChannelContext, ChannelSpec, ChannelType};
 use crate::source::StartError;
 

@@ -122,6 +122,8 @@ pub struct ReadChunk {
     pub batches: Vec<EventBatch>,
     /// Offset ranges inside or before `range` that were damaged and cannot be delivered.
     pub lost: Vec<Range<u64>>,
+    /// Offsets that hold nothing: a power loss took them before they were durable, and no receipt was given for them.
+    pub unsynced: u64,
 }
 
 impl ReadChunk {

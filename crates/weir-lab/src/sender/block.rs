@@ -60,10 +60,7 @@ pub(super) fn make_blocks(mut lines: ConnectionLines, form: &BlockForm) -> Vec<B
     let mut bytes_made = 0;
     let mut ended = false;
     while !ended && (lines.is_finite() || bytes_made < all) {
-        let mut block = Block {
-            bytes: Vec::with_capacity(block_bytes),
-            lines: Vec::new(),
-        };
+        let mut block = Block { bytes: Vec::with_capacity(block_bytes), lines: Vec::new() };
         while block.bytes.len() < block_bytes {
             line.clear();
             let Some(message_start) = lines.append_next(&mut line) else {
@@ -92,18 +89,11 @@ impl Block {
         let stamp_in_line = form.stamp.map(|options| {
             let at = line.len();
             let check = options.check.then(|| Check::of(&line[message_start..]));
-            Stamp {
-                producer: form.producer,
-                sequence: 0,
-                time_ms: 0,
-                check,
-            }
-            .write(line);
+            Stamp { producer: form.producer, sequence: 0, time_ms: 0, check }.write(line);
             at
         });
         if form.framing == Some(Framing::OctetCounted) {
-            self.bytes
-                .extend_from_slice(line.len().to_string().as_bytes());
+            self.bytes.extend_from_slice(line.len().to_string().as_bytes());
             self.bytes.push(b' ');
         }
         let start = self.bytes.len();
@@ -112,21 +102,12 @@ impl Block {
             self.bytes.push(b'\n');
         }
         let (time, time_is_modern) = match line_stamp(line) {
-            Some(LineStamp::Modern { at }) if form.line_time == LineTime::Now => {
-                ((start + at) as u32, true)
-            }
-            Some(LineStamp::Old { at }) if form.line_time == LineTime::Now => {
-                ((start + at) as u32, false)
-            }
+            Some(LineStamp::Modern { at }) if form.line_time == LineTime::Now => ((start + at) as u32, true),
+            Some(LineStamp::Old { at }) if form.line_time == LineTime::Now => ((start + at) as u32, false),
             _ => (NONE, false),
         };
         let stamp = stamp_in_line.map_or(NONE, |at| (start + at) as u32);
-        self.lines.push(LineAt {
-            end: self.bytes.len() as u32,
-            stamp,
-            time,
-            time_is_modern,
-        });
+        self.lines.push(LineAt { end: self.bytes.len() as u32, stamp, time, time_is_modern });
     }
 
     /// Number of lines.
@@ -136,9 +117,7 @@ impl Block {
 
     /// Where the frame of line `index` starts; for the number of lines, the end of the block.
     fn start(&self, index: usize) -> usize {
-        index
-            .checked_sub(1)
-            .map_or(0, |before| self.lines[before].end as usize)
+        index.checked_sub(1).map_or(0, |before| self.lines[before].end as usize)
     }
 
     /// The frames of `lines`.
@@ -154,13 +133,7 @@ impl Block {
 
     /// Writes times and sequence numbers, from `sequence` on, into `lines`. About 8 ns a line; nothing at all where
     /// there is nothing to overwrite.
-    pub(super) fn refresh(
-        &mut self,
-        lines: Range<usize>,
-        sequence: u64,
-        time_ms: u64,
-        clock: &mut TimeText,
-    ) {
+    pub(super) fn refresh(&mut self, lines: Range<usize>, sequence: u64, time_ms: u64, clock: &mut TimeText) {
         let mut digits = [b'0'; SEQUENCE_DIGITS];
         stamp::write_decimal(&mut digits, sequence);
         let mut sent = [b'0'; TIME_DIGITS];

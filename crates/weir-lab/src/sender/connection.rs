@@ -26,9 +26,7 @@ const SLEEP_MAX: Duration = Duration::from_millis(50);
 
 /// Milliseconds since 1970.
 pub(super) fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// A connected sender, ready to run.
@@ -69,13 +67,7 @@ impl<'a> Connection<'a> {
         progress: &'a Progress,
     ) -> io::Result<Self> {
         let link = connect(options, address, &|| !progress.is_stopped())?;
-        let mut route = Route {
-            options,
-            address,
-            progress,
-            link,
-            connected: false,
-        };
+        let mut route = Route { options, address, progress, link, connected: false };
         route.set_connected(true);
         let producer = options.stamp.map_or(0, |stamp| stamp.first_producer) + index as u16;
         let form = BlockForm {
@@ -87,15 +79,12 @@ impl<'a> Connection<'a> {
         };
         let connections = options.connections as u64;
         // The first ones take what does not divide, as they do with the lines of a file.
-        let share =
-            |events: u64| events / connections + u64::from((index as u64) < events % connections);
+        let share = |events: u64| events / connections + u64::from((index as u64) < events % connections);
         Ok(Self {
             blocks: make_blocks(lines.of_connection(index, options.connections), &form),
             route,
             events_max: options.limit.events.map_or(u64::MAX, share),
-            pace: options
-                .events_per_second
-                .map(|rate| Pace::new(rate / connections as f64)),
+            pace: options.events_per_second.map(|rate| Pace::new(rate / connections as f64)),
             report: ConnectionReport {
                 producer: options.stamp.map(|_| producer),
                 first_sequence: options.stamp.map_or(0, |stamp| stamp.first_sequence),
@@ -129,8 +118,7 @@ impl<'a> Connection<'a> {
                     Ok(()) => self.report.reconnects += 1,
                     Err(error) => {
                         let (target, events) = (&self.route.options.target, self.report.events);
-                        self.report.error =
-                            Some(format!("{target} went away after {events} events: {error}"));
+                        self.report.error = Some(format!("{target} went away after {events} events: {error}"));
                         break;
                     }
                 },
@@ -150,45 +138,27 @@ impl<'a> Connection<'a> {
         let skipped = pace.skipped();
         let due = pace.due(start.elapsed());
         if pace.skipped() > skipped {
-            self.route
-                .progress
-                .skipped
-                .fetch_add(pace.skipped() - skipped, Relaxed);
+            self.route.progress.skipped.fetch_add(pace.skipped() - skipped, Relaxed);
         }
         due
     }
 
     fn wait(&self, start: Instant) {
         let elapsed = start.elapsed();
-        let wait = self
-            .pace
-            .as_ref()
-            .map_or(Duration::ZERO, |pace| pace.wait(elapsed));
-        let left = self
-            .route
-            .options
-            .limit
-            .duration
-            .map_or(SLEEP_MAX, |limit| limit.saturating_sub(elapsed));
+        let wait = self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.wait(elapsed));
+        let left = self.route.options.limit.duration.map_or(SLEEP_MAX, |limit| limit.saturating_sub(elapsed));
         thread::sleep(wait.min(left).min(SLEEP_MAX));
     }
 
     /// Refreshes `lines` of a block and sends them. Returns how many went out whole, and why not all did.
-    fn send_lines(
-        &mut self,
-        block: usize,
-        lines: Range<usize>,
-        start: Instant,
-    ) -> (usize, Option<End>) {
+    fn send_lines(&mut self, block: usize, lines: Range<usize>, start: Instant) -> (usize, Option<End>) {
         let block = &mut self.blocks[block];
         // Sequence numbers start over after the last one; a run never gets there.
         let sequence = self.report.first_sequence.wrapping_add(self.report.events);
         block.refresh(lines.clone(), sequence, now_ms(), &mut self.clock);
         let (sent, end) = match self.route.link.kind() {
             LinkKind::Stream => self.route.send_stream(block, lines.clone(), start),
-            LinkKind::Udp | LinkKind::UnixDatagram => {
-                self.route.send_datagrams(block, lines.clone(), start)
-            }
+            LinkKind::Udp | LinkKind::UnixDatagram => self.route.send_datagrams(block, lines.clone(), start),
         };
         let bytes = block.frames(lines.start..lines.start + sent).len() as u64;
         self.report.events += sent as u64;
@@ -204,12 +174,7 @@ impl<'a> Connection<'a> {
 
 impl Route<'_> {
     fn is_over(&self, start: Instant) -> bool {
-        self.progress.is_stopped()
-            || self
-                .options
-                .limit
-                .duration
-                .is_some_and(|limit| start.elapsed() >= limit)
+        self.progress.is_stopped() || self.options.limit.duration.is_some_and(|limit| start.elapsed() >= limit)
     }
 
     fn set_connected(&mut self, connected: bool) {
@@ -222,12 +187,7 @@ impl Route<'_> {
     }
 
     /// Writes all frames of `lines`; when the run is over before that, no more than the line begun.
-    fn send_stream(
-        &mut self,
-        block: &Block,
-        mut lines: Range<usize>,
-        start: Instant,
-    ) -> (usize, Option<End>) {
+    fn send_stream(&mut self, block: &Block, mut lines: Range<usize>, start: Instant) -> (usize, Option<End>) {
         let mut written = 0;
         let mut deadline: Option<Instant> = None;
         while written < block.frames(lines.clone()).len() {
@@ -255,12 +215,7 @@ impl Route<'_> {
     }
 
     /// Sends `lines` as datagrams; stops between two calls when the run is over.
-    fn send_datagrams(
-        &mut self,
-        block: &Block,
-        lines: Range<usize>,
-        start: Instant,
-    ) -> (usize, Option<End>) {
+    fn send_datagrams(&mut self, block: &Block, lines: Range<usize>, start: Instant) -> (usize, Option<End>) {
         let mut at = lines.start;
         while at < lines.end {
             match self.link.send(block, at..lines.end, 0) {
@@ -297,11 +252,7 @@ impl Route<'_> {
 }
 
 /// Connects, again and again with back-off if the options ask for that and `is_wanted` still says so.
-fn connect(
-    options: &SendOptions,
-    address: Option<SocketAddr>,
-    is_wanted: &dyn Fn() -> bool,
-) -> io::Result<Link> {
+fn connect(options: &SendOptions, address: Option<SocketAddr>, is_wanted: &dyn Fn() -> bool) -> io::Result<Link> {
     let begin = Instant::now();
     let mut back_off = BACK_OFF_FIRST;
     loop {
@@ -309,9 +260,7 @@ fn connect(
             Ok(link) => return Ok(link),
             Err(error) => error,
         };
-        let may_go_on = options
-            .reconnect
-            .is_some_and(|reconnect| begin.elapsed() < reconnect.give_up_after);
+        let may_go_on = options.reconnect.is_some_and(|reconnect| begin.elapsed() < reconnect.give_up_after);
         if !may_go_on {
             return Err(error);
         }
@@ -320,11 +269,7 @@ fn connect(
             if !is_wanted() {
                 return Err(error);
             }
-            thread::sleep(
-                again
-                    .saturating_duration_since(Instant::now())
-                    .min(SLEEP_MAX),
-            );
+            thread::sleep(again.saturating_duration_since(Instant::now()).min(SLEEP_MAX));
         }
         back_off = (back_off * 2).min(BACK_OFF_MAX);
     }

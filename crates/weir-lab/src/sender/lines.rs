@@ -56,11 +56,7 @@ pub enum LinesError {
 /// The input of a run, shared by its connections.
 #[derive(Debug)]
 pub(super) enum Lines {
-    Synth {
-        seed: u64,
-        options: weir_codec::synth::SynthOptions,
-        time_ms: i64,
-    },
+    Synth { seed: u64, options: weir_codec::synth::SynthOptions, time_ms: i64 },
     Given(Arc<[Vec<u8>]>),
 }
 
@@ -69,84 +65,42 @@ impl Lines {
     pub(super) fn load(input: &Input, bytes_max: usize, time_ms: i64) -> Result<Self, LinesError> {
         let lines: Vec<Vec<u8>> = match input {
             Input::Synth { seed, options } => {
-                return Ok(Self::Synth {
-                    seed: *seed,
-                    options: *options,
-                    time_ms,
-                });
+                return Ok(Self::Synth { seed: *seed, options: *options, time_ms });
             }
-            Input::Lines(lines) => lines
-                .iter()
-                .filter(|line| !line.is_empty())
-                .cloned()
-                .collect(),
+            Input::Lines(lines) => lines.iter().filter(|line| !line.is_empty()).cloned().collect(),
             Input::File(path) => {
-                let io = |source| LinesError::Io {
-                    path: path.clone(),
-                    source,
-                };
+                let io = |source| LinesError::Io { path: path.clone(), source };
                 let bytes = std::fs::metadata(path).map_err(io)?.len();
                 if bytes > INPUT_BYTES_MAX {
-                    return Err(LinesError::TooLarge {
-                        path: path.clone(),
-                        bytes,
-                    });
+                    return Err(LinesError::TooLarge { path: path.clone(), bytes });
                 }
                 let text = std::fs::read(path).map_err(io)?;
-                let lines = text
-                    .split(|byte| *byte == b'\n')
-                    .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-                lines
-                    .filter(|line| !line.is_empty())
-                    .map(<[u8]>::to_vec)
-                    .collect()
+                let lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+                lines.filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
             }
         };
         for (line, bytes) in (1..).zip(&lines) {
             if bytes.len() > bytes_max {
-                return Err(LinesError::LineTooLong {
-                    line,
-                    bytes: bytes.len(),
-                    bytes_max,
-                });
+                return Err(LinesError::LineTooLong { line, bytes: bytes.len(), bytes_max });
             }
             if memchr::memchr(b'\n', bytes).is_some() {
                 return Err(LinesError::LineFeed { line });
             }
         }
-        if lines.is_empty() {
-            Err(LinesError::Empty)
-        } else {
-            Ok(Self::Given(lines.into()))
-        }
+        if lines.is_empty() { Err(LinesError::Empty) } else { Ok(Self::Given(lines.into())) }
     }
 
     /// The lines of connection `index` of `connections`.
     pub(super) fn of_connection(&self, index: usize, connections: usize) -> ConnectionLines {
         match self {
-            Self::Synth {
-                seed,
-                options,
-                time_ms,
-            } => {
+            Self::Synth { seed, options, time_ms } => {
                 let synth = Synth::new(seed.wrapping_add(index as u64), *options);
-                ConnectionLines::Synth {
-                    synth: Box::new(synth),
-                    time_ms: *time_ms,
-                }
+                ConnectionLines::Synth { synth: Box::new(synth), time_ms: *time_ms }
             }
             Self::Given(lines) => {
                 // With fewer lines than connections each one sends them all.
-                let (next, step) = if lines.len() < connections {
-                    (0, 1)
-                } else {
-                    (index, connections)
-                };
-                ConnectionLines::Given {
-                    lines: lines.clone(),
-                    next,
-                    step,
-                }
+                let (next, step) = if lines.len() < connections { (0, 1) } else { (index, connections) };
+                ConnectionLines::Given { lines: lines.clone(), next, step }
             }
         }
     }
@@ -155,15 +109,8 @@ impl Lines {
 /// What one connection sends, one line after the other.
 #[derive(Debug)]
 pub(super) enum ConnectionLines {
-    Synth {
-        synth: Box<Synth>,
-        time_ms: i64,
-    },
-    Given {
-        lines: Arc<[Vec<u8>]>,
-        next: usize,
-        step: usize,
-    },
+    Synth { synth: Box<Synth>, time_ms: i64 },
+    Given { lines: Arc<[Vec<u8>]>, next: usize, step: usize },
 }
 
 impl ConnectionLines {
@@ -203,20 +150,14 @@ pub(super) fn line_stamp(line: &[u8]) -> Option<LineStamp> {
     if rest.starts_with(b"1 ") {
         let token = rest[2..].split(|byte| *byte == b' ').next()?;
         let same_form = token.len() >= 24
-            && token
-                .iter()
-                .zip(b"dddd-dd-ddTdd:dd:dd.ddd")
-                .all(|(byte, form)| fits(*byte, *form))
-            && token[23..].split_last().is_some_and(|(zone, digits)| {
-                *zone == b'Z' && digits.iter().all(u8::is_ascii_digit)
-            });
+            && token.iter().zip(b"dddd-dd-ddTdd:dd:dd.ddd").all(|(byte, form)| fits(*byte, *form))
+            && token[23..]
+                .split_last()
+                .is_some_and(|(zone, digits)| *zone == b'Z' && digits.iter().all(u8::is_ascii_digit));
         return same_form.then_some(LineStamp::Modern { at: behind + 2 });
     }
     let same_form = rest.len() > 15
-        && rest
-            .iter()
-            .zip(b"aaa sd dd:dd:dd ")
-            .all(|(byte, form)| fits(*byte, *form))
+        && rest.iter().zip(b"aaa sd dd:dd:dd ").all(|(byte, form)| fits(*byte, *form))
         && rest[15] == b' ';
     same_form.then_some(LineStamp::Old { at: behind })
 }
@@ -233,11 +174,7 @@ fn fits(byte: u8, form: u8) -> bool {
 
 /// Length of `<PRI>`.
 fn behind_priority(line: &[u8]) -> Option<usize> {
-    let digits = line
-        .strip_prefix(b"<")?
-        .iter()
-        .take(4)
-        .position(|byte| *byte == b'>')?;
+    let digits = line.strip_prefix(b"<")?.iter().take(4).position(|byte| *byte == b'>')?;
     (digits > 0 && line[1..=digits].iter().all(u8::is_ascii_digit)).then_some(digits + 2)
 }
 
@@ -248,9 +185,7 @@ fn message_start(line: &[u8]) -> usize {
         return 0;
     };
     let skip_words = |from: usize, count: usize| {
-        memchr::memchr_iter(b' ', &line[from..])
-            .nth(count - 1)
-            .map_or(line.len(), |at| from + at + 1)
+        memchr::memchr_iter(b' ', &line[from..]).nth(count - 1).map_or(line.len(), |at| from + at + 1)
     };
     if !line[behind..].starts_with(b"1 ") {
         return match line_stamp(line) {
@@ -284,33 +219,17 @@ mod tests {
     #[test]
     fn messages_and_stamps_are_found() {
         for (line, stamp, message) in [
-            (
-                "<13>1 2025-11-22T10:00:00.123Z h a - - - text",
-                Some(LineStamp::Modern { at: 6 }),
-                "text",
-            ),
+            ("<13>1 2025-11-22T10:00:00.123Z h a - - - text", Some(LineStamp::Modern { at: 6 }), "text"),
             (
                 "<13>1 2025-11-22T10:00:00.123456Z h a 1 m [x@1 a=\"]\\\"\"][y] text",
                 Some(LineStamp::Modern { at: 6 }),
                 "text",
             ),
             ("<13>1 2025-11-22T10:00:00Z h a - - - text", None, "text"),
-            (
-                "<13>1 2025-11-22T10:00:00.123+01:00 h a - - - text",
-                None,
-                "text",
-            ),
+            ("<13>1 2025-11-22T10:00:00.123+01:00 h a - - - text", None, "text"),
             ("<13>1 - h a - - -", None, ""),
-            (
-                "<190>Nov  2 10:00:00 h tag: text",
-                Some(LineStamp::Old { at: 5 }),
-                "tag: text",
-            ),
-            (
-                "<190>123: Nov 22 10:00:00: %SYS",
-                None,
-                "123: Nov 22 10:00:00: %SYS",
-            ),
+            ("<190>Nov  2 10:00:00 h tag: text", Some(LineStamp::Old { at: 5 }), "tag: text"),
+            ("<190>123: Nov 22 10:00:00: %SYS", None, "123: Nov 22 10:00:00: %SYS"),
             ("<x>text", None, "<x>text"),
             ("plain text", None, "plain text"),
             ("<1", None, "<1"),

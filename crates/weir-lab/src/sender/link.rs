@@ -62,10 +62,7 @@ impl Link {
                 socket.connect_timeout(&address.into(), CONNECT_TIMEOUT)?;
                 Ok((socket, address))
             }
-            None => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a network target was not resolved",
-            )),
+            None => Err(io::Error::new(io::ErrorKind::InvalidInput, "a network target was not resolved")),
         };
         let (socket, kind) = match target {
             Target::Tcp(_) => {
@@ -89,11 +86,7 @@ impl Link {
             },
         };
         socket.set_write_timeout(Some(SEND_TIMEOUT))?;
-        Ok(Self {
-            socket,
-            kind,
-            messages: Messages::default(),
-        })
+        Ok(Self { socket, kind, messages: Messages::default() })
     }
 
     pub(super) fn kind(&self) -> LinkKind {
@@ -102,23 +95,13 @@ impl Link {
 
     /// Hands `lines` of `block`, from byte `offset` of them on, to the kernel, with one system call. Waits up to
     /// 100 ms for room. Datagrams ignore `offset`.
-    pub(super) fn send(
-        &mut self,
-        block: &Block,
-        lines: Range<usize>,
-        offset: usize,
-    ) -> io::Result<Sent> {
+    pub(super) fn send(&mut self, block: &Block, lines: Range<usize>, offset: usize) -> io::Result<Sent> {
         let sent = match self.kind {
             LinkKind::Stream => {
                 let bytes = &block.frames(lines)[offset..];
-                self.socket
-                    .send_with_flags(bytes, libc::MSG_NOSIGNAL)
-                    .map(Sent::Bytes)
+                self.socket.send_with_flags(bytes, libc::MSG_NOSIGNAL).map(Sent::Bytes)
             }
-            _ => self
-                .messages
-                .send(&self.socket, block, lines)
-                .map(Sent::Datagrams),
+            _ => self.messages.send(&self.socket, block, lines).map(Sent::Datagrams),
         };
         match sent {
             Err(error) => match error.raw_os_error() {
@@ -170,10 +153,7 @@ impl Messages {
         self.headers.clear();
         for line in lines.take(count) {
             let frame = block.frames(line..line + 1);
-            self.slices.push(libc::iovec {
-                iov_base: frame.as_ptr().cast_mut().cast(),
-                iov_len: frame.len(),
-            });
+            self.slices.push(libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() });
         }
         for slice in &mut self.slices {
             // SAFETY: mmsghdr is integers and pointers, for which all zeros is a value: no address, no control data.
@@ -185,17 +165,8 @@ impl Messages {
         // SAFETY: `headers` holds `count` entries, each pointing to one entry of `slices`, which is not touched between
         // here and there; those point to bytes that `block` keeps alive and nobody writes: sending only reads them.
         let sent = unsafe {
-            libc::sendmmsg(
-                socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                count as libc::c_uint,
-                libc::MSG_NOSIGNAL,
-            )
+            libc::sendmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), count as libc::c_uint, libc::MSG_NOSIGNAL)
         };
-        if sent < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(sent as usize)
-        }
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
     }
 }

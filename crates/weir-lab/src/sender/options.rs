@@ -42,10 +42,7 @@ impl SendOptions {
             events_per_second: None,
             limit: Limit::default(),
             framing: Framing::Newline,
-            input: Input::Synth {
-                seed: 1,
-                options: SynthOptions::default(),
-            },
+            input: Input::Synth { seed: 1, options: SynthOptions::default() },
             line_time: LineTime::Now,
             stamp: None,
             reconnect: None,

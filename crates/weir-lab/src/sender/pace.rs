@@ -19,11 +19,7 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(per_second: f64) -> Self {
-        Self {
-            per_second,
-            settled: 0,
-            skipped: 0,
-        }
+        Self { per_second, settled: 0, skipped: 0 }
     }
 
     /// Lines due at `elapsed` since the start and not yet sent. Drops arrears beyond [`ARREARS_MAX`].
@@ -80,10 +76,7 @@ mod tests {
     #[test]
     fn arrears_are_bounded() {
         let mut pace = Pace::new(100.0);
-        assert_eq!(
-            (pace.due(Duration::from_secs(10)), pace.skipped()),
-            (101, 900)
-        );
+        assert_eq!((pace.due(Duration::from_secs(10)), pace.skipped()), (101, 900));
         pace.sent(101);
         assert_eq!(pace.due(Duration::from_secs(10)), 0);
         let mut slow = Pace::new(0.25);

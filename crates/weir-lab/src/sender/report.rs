@@ -106,9 +106,7 @@ impl SendReport {
     pub fn sequences(&self) -> Sequences {
         let mut sequences = Sequences::new();
         for connection in &self.connections {
-            if let (Some(producer), Some(last)) =
-                (connection.producer, connection.events.checked_sub(1))
-            {
+            if let (Some(producer), Some(last)) = (connection.producer, connection.events.checked_sub(1)) {
                 sequences.add_range(
                     producer,
                     connection.first_sequence,

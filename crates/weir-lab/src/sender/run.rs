@@ -67,12 +67,8 @@ pub fn send(options: &SendOptions, progress: &Progress) -> Result<SendReport, Se
     let lines = Lines::load(&options.input, line_bytes_max, now_ms() as i64)?;
     let mut ready = Vec::with_capacity(options.connections);
     for index in 0..options.connections {
-        let refused = |source| SendError::Connect {
-            target: options.target.clone(),
-            source,
-        };
-        ready
-            .push(Connection::prepare(index, options, address, &lines, progress).map_err(refused)?);
+        let refused = |source| SendError::Connect { target: options.target.clone(), source };
+        ready.push(Connection::prepare(index, options, address, &lines, progress).map_err(refused)?);
     }
 
     // Up to 256 MiB, now in the blocks.
@@ -97,37 +93,18 @@ pub fn send(options: &SendOptions, progress: &Progress) -> Result<SendReport, Se
         };
         Ok(threads.into_iter().map(join).collect::<Vec<_>>())
     })?;
-    Ok(sum_up(
-        &options.target,
-        start.elapsed(),
-        connections,
-        progress,
-    ))
+    Ok(sum_up(&options.target, start.elapsed(), connections, progress))
 }
 
 fn check(options: &SendOptions) -> Result<(), SendError> {
-    let out_of_bounds = |option, value: String, bounds| {
-        Err(SendError::Option {
-            option,
-            value,
-            bounds,
-        })
-    };
+    let out_of_bounds = |option, value: String, bounds| Err(SendError::Option { option, value, bounds });
     if !(1..=CONNECTIONS_MAX).contains(&options.connections) {
-        return out_of_bounds(
-            "connections",
-            options.connections.to_string(),
-            "it must be 1 to 1000",
-        );
+        return out_of_bounds("connections", options.connections.to_string(), "it must be 1 to 1000");
     }
     if let Some(rate) = options.events_per_second
         && !(rate > 0.0 && rate <= 1e9)
     {
-        return out_of_bounds(
-            "events per second",
-            rate.to_string(),
-            "it must be above 0 and at most 10^9",
-        );
+        return out_of_bounds("events per second", rate.to_string(), "it must be above 0 and at most 10^9");
     }
     if let Some(stamp) = options.stamp
         && usize::from(stamp.first_producer) + options.connections > usize::from(PRODUCER_MAX) + 1
@@ -138,40 +115,21 @@ fn check(options: &SendOptions) -> Result<(), SendError> {
     Ok(())
 }
 
-fn sum_up(
-    target: &Target,
-    elapsed: Duration,
-    connections: Vec<ConnectionReport>,
-    progress: &Progress,
-) -> SendReport {
+fn sum_up(target: &Target, elapsed: Duration, connections: Vec<ConnectionReport>, progress: &Progress) -> SendReport {
     let events: u64 = connections.iter().map(|connection| connection.events).sum();
-    let cpu_seconds: f64 = connections
-        .iter()
-        .map(|connection| connection.cpu_seconds)
-        .sum();
+    let cpu_seconds: f64 = connections.iter().map(|connection| connection.cpu_seconds).sum();
     let seconds = elapsed.as_secs_f64();
     SendReport {
         target: target.to_string(),
         events,
         bytes: connections.iter().map(|connection| connection.bytes).sum(),
         seconds,
-        events_per_second: if seconds > 0.0 {
-            events as f64 / seconds
-        } else {
-            0.0
-        },
+        events_per_second: if seconds > 0.0 { events as f64 / seconds } else { 0.0 },
         cpu_seconds,
-        cpu_seconds_per_million: if events > 0 {
-            cpu_seconds * 1e6 / events as f64
-        } else {
-            0.0
-        },
+        cpu_seconds_per_million: if events > 0 { cpu_seconds * 1e6 / events as f64 } else { 0.0 },
         skipped: progress.skipped(),
         refused: progress.refused(),
-        errors: connections
-            .iter()
-            .filter_map(|connection| connection.error.clone())
-            .collect(),
+        errors: connections.iter().filter_map(|connection| connection.error.clone()).collect(),
         connections,
     }
 }

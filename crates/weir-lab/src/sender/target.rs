@@ -26,9 +26,7 @@ pub enum Target {
 #[derive(Debug, Error)]
 pub enum TargetError {
     /// Not one of the forms.
-    #[error(
-        "`{text}` is not a target: write tcp://host:port, udp://host:port, unix:/path or unix-dgram:/path"
-    )]
+    #[error("`{text}` is not a target: write tcp://host:port, udp://host:port, unix:/path or unix-dgram:/path")]
     Form {
         /// As given.
         text: String,
@@ -58,27 +56,17 @@ impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let form = || TargetError::Form {
-            text: text.to_owned(),
-        };
+        let form = || TargetError::Form { text: text.to_owned() };
         let (scheme, rest) = text.split_once(':').ok_or_else(form)?;
         let address = || {
             let address = rest.strip_prefix("//").ok_or_else(form)?;
             let (host, port) = address.rsplit_once(':').ok_or_else(form)?;
             let port_is_valid = port.parse::<u16>().is_ok_and(|port| port > 0);
-            if host.is_empty() || !port_is_valid {
-                Err(form())
-            } else {
-                Ok(address.to_owned())
-            }
+            if host.is_empty() || !port_is_valid { Err(form()) } else { Ok(address.to_owned()) }
         };
         let path = || {
             let path = rest.strip_prefix("//").unwrap_or(rest);
-            if path.is_empty() {
-                Err(form())
-            } else {
-                Ok(PathBuf::from(path))
-            }
+            if path.is_empty() { Err(form()) } else { Ok(PathBuf::from(path)) }
         };
         match scheme {
             "tcp" => Ok(Self::Tcp(address()?)),
@@ -108,24 +96,14 @@ impl Target {
         let (Self::Tcp(address) | Self::Udp(address)) = self else {
             return Ok(None);
         };
-        let resolve = |source| TargetError::Resolve {
-            target: self.clone(),
-            source,
-        };
+        let resolve = |source| TargetError::Resolve { target: self.clone(), source };
         let mut addresses = address.to_socket_addrs().map_err(resolve)?;
         let first = addresses.next();
-        let address = first.ok_or_else(|| {
-            resolve(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the name has no address",
-            ))
-        })?;
+        let address =
+            first.ok_or_else(|| resolve(io::Error::new(io::ErrorKind::NotFound, "the name has no address")))?;
         // Only the first is ever used, so only the first matters.
         if !allow_remote && !address.ip().to_canonical().is_loopback() {
-            return Err(TargetError::Remote {
-                target: self.clone(),
-                address,
-            });
+            return Err(TargetError::Remote { target: self.clone(), address });
         }
         Ok(Some(address))
     }
@@ -139,24 +117,12 @@ mod tests {
     /// Guarantees: good ones read back as written, bad ones are refused with the forms there are.
     #[test]
     fn targets_read_back() {
-        for text in [
-            "tcp://127.0.0.1:514",
-            "udp://[::1]:5140",
-            "unix:/run/log",
-            "unix-dgram:/dev/log",
-        ] {
+        for text in ["tcp://127.0.0.1:514", "udp://[::1]:5140", "unix:/run/log", "unix-dgram:/dev/log"] {
             assert_eq!(text.parse::<Target>().expect("a target").to_string(), text);
         }
-        for text in [
-            "",
-            "127.0.0.1:514",
-            "tcp:127.0.0.1:514",
-            "tcp://:1",
-            "udp://host",
-            "tcp://h:0",
-            "unix:",
-            "http://h:1",
-        ] {
+        for text in
+            ["", "127.0.0.1:514", "tcp:127.0.0.1:514", "tcp://:1", "udp://host", "tcp://h:0", "unix:", "http://h:1"]
+        {
             let error = text.parse::<Target>().expect_err(text).to_string();
             assert!(error.contains("tcp://host:port"), "{error}");
         }
@@ -167,24 +133,12 @@ mod tests {
     #[test]
     fn other_machines_are_refused() {
         let resolve = |text: &str, allow| text.parse::<Target>().expect("a target").resolve(allow);
-        for near in [
-            "tcp://127.0.0.1:1",
-            "udp://127.1.2.3:1",
-            "tcp://[::1]:1",
-            "udp://[::ffff:127.0.0.1]:1",
-        ] {
+        for near in ["tcp://127.0.0.1:1", "udp://127.1.2.3:1", "tcp://[::1]:1", "udp://[::ffff:127.0.0.1]:1"] {
             assert!(resolve(near, false).is_ok(), "{near}");
         }
-        for far in [
-            "tcp://192.0.2.1:514",
-            "udp://0.0.0.0:514",
-            "udp://255.255.255.255:514",
-            "tcp://[2001:db8::1]:514",
-        ] {
-            assert!(
-                matches!(resolve(far, false), Err(TargetError::Remote { .. })),
-                "{far}"
-            );
+        for far in ["tcp://192.0.2.1:514", "udp://0.0.0.0:514", "udp://255.255.255.255:514", "tcp://[2001:db8::1]:514"]
+        {
+            assert!(matches!(resolve(far, false), Err(TargetError::Remote { .. })), "{far}");
             assert!(resolve(far, true).is_ok(), "{far}");
         }
         assert!(resolve("unix:/x", false).expect("local").is_none());

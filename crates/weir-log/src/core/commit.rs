@@ -159,8 +159,7 @@ impl Core {
             written.receipt.complete(Ok(()));
             buffers.push(written.batch.into_bytes());
         }
-        let is_idle = self.pending.is_empty() && self.shared.state.lock().queue.is_empty();
-        self.shared.give_buffers(buffers.into_iter(), is_idle);
+        self.shared.give_buffers(buffers.into_iter());
         Ok(())
     }
 

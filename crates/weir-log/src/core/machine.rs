@@ -14,6 +14,9 @@ use crate::slots::SlotFile;
 use crate::survey::Dirs;
 use crate::{SyncSite, disk::DiskFile};
 
+/// How long nothing has to happen before the memory of encode buffers goes back to the system.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
+
 /// The segment that is written to.
 pub(crate) struct Active {
     pub(crate) file: Arc<dyn DiskFile>,
@@ -70,7 +73,7 @@ impl Core {
 
     /// Waits until there is something to do. `true` if that is closing.
     pub(crate) fn wait(&self) -> bool {
-        let mut state = self.shared.state.lock();
+        let (mut state, mut has_buffers) = (self.shared.state.lock(), true);
         loop {
             if state.is_closing {
                 return true;
@@ -80,6 +83,12 @@ impl Core {
                 return false;
             }
             match self.deadline() {
+                None if has_buffers => {
+                    if self.shared.work.wait_for(&mut state, IDLE_AFTER).timed_out() {
+                        has_buffers = false;
+                        self.shared.forget_buffers();
+                    }
+                }
                 None => self.shared.work.wait(&mut state),
                 Some(at) => {
                     let now = self.clock.monotonic();

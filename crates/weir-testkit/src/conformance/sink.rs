@@ -14,7 +14,9 @@ const EVENTS: u64 = 20_000;
 /// # Panics
 /// With what does not conform.
 pub fn run(registry: &Registry, options: &str, folder: &Path) {
-    for (name, channel) in [("memory", "type = 'memory'"), ("file", "type = 'file'\nsegment_bytes = '1 MiB'\ncapacity_bytes = '64 MiB'")] {
+    for (name, channel) in
+        [("memory", "type = 'memory'"), ("file", "type = 'file'\nsegment_bytes = '1 MiB'\ncapacity_bytes = '64 MiB'")]
+    {
         let folder = folder.join(name);
         std::fs::create_dir_all(&folder).expect("a folder for the test");
         delivers_everything(registry, options, channel, &folder);

@@ -10,7 +10,9 @@ use weir_connectors::registry;
 use super::{print, print_json};
 use crate::cli::ComponentsArgs;
 use crate::exit::{Exit, Failure};
-use crate::text::{Table, nearest};
+use weir_config::nearest;
+
+use crate::text::Table;
 
 /// What stands for the section `[agent]` among the types.
 const AGENT: &str = "agent";

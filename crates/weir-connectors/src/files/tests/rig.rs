@@ -71,6 +71,7 @@ impl TestChannel {
                 partition: 0,
                 range: range.start..end,
                 batches: vec![batch.slice((range.start - first) as usize..(end - first) as usize)],
+                unsynced: 0,
                 lost: Vec::new(),
             })
         })

@@ -40,11 +40,16 @@ impl FileChannel {
         compression: Compression,
     ) -> Result<Self, StartError> {
         if let Durability::Interval(delay) = options.durability {
-            warn!(channel = name, sync_delay_ms = delay.as_millis() as u64, "durability interval: receipts come before the sync");
+            warn!(
+                channel = name,
+                sync_delay_ms = delay.as_millis() as u64,
+                "durability interval: receipts come before the sync"
+            );
         }
         let (capacity_bytes, batch_bytes_max) = (options.capacity_bytes, options.batch_bytes_max);
-        let (log, report) = Log::open(Arc::new(RealDisk), path, options)
-            .map_err(|error| StartError::new(format!("channel {name}: log in {} did not open", path.display()), error))?;
+        let (log, report) = Log::open(Arc::new(RealDisk), path, options).map_err(|error| {
+            StartError::new(format!("channel {name}: log in {} did not open", path.display()), error)
+        })?;
         info!(
             channel = name, path = %path.display(), epoch = log.epoch(),
             start = report.start_offset, end = report.end_offset, segments = report.segments,
@@ -111,7 +116,8 @@ impl Channel for FileChannel {
         let (done, name) = (slot.clone(), self.name.clone());
         let completion = Box::new(move |outcome: Result<(), weir_log::AppendFailure>| {
             if let Some(ticket) = done.lock().take() {
-                ticket.complete(outcome.map_err(|failure| ReceiptFailure { channel: name, reason: failure.to_string() }));
+                ticket
+                    .complete(outcome.map_err(|failure| ReceiptFailure { channel: name, reason: failure.to_string() }));
             }
         });
         let bytes = encoded.as_bytes().len();
@@ -141,7 +147,8 @@ impl Channel for FileChannel {
     }
 
     fn cursor(&self, group: &str) -> Result<Box<dyn Cursor>, ChannelError> {
-        let group = self.log.group(group).map_err(|error| self.error("position of a group could not be opened", error))?;
+        let group =
+            self.log.group(group).map_err(|error| self.error("position of a group could not be opened", error))?;
         let id = ChannelId { log: self.log.id(), partition: 0 };
         Ok(Box::new(FileCursor::new(&self.name, id, self.log.clone(), group, self.wakeup.clone(), self.lost.clone())))
     }
@@ -174,8 +181,13 @@ fn troubles(report: &OpenReport) -> Vec<String> {
         format!("{} is damaged at bytes {} to {}", damage.path.display(), damage.bytes.start, damage.bytes.end)
     });
     let lost = report.lost.iter().map(|lost| format!("events {} to {} are lost", lost.offsets.start, lost.offsets.end));
-    let reset = report.positions_reset.iter().map(|group| format!("the position of group {group} was damaged: it repeats events"));
+    let reset = report
+        .positions_reset
+        .iter()
+        .map(|group| format!("the position of group {group} was damaged: it repeats events"));
     let aside = report.set_aside.iter().map(|path| format!("{} was set aside", path.display()));
-    let meta = report.meta_rebuilt.then(|| "the meta file was missing or damaged and was rebuilt from the segments".to_owned());
+    let meta = report
+        .meta_rebuilt
+        .then(|| "the meta file was missing or damaged and was rebuilt from the segments".to_owned());
     damaged.chain(lost).chain(reset).chain(aside).chain(meta).collect()
 }

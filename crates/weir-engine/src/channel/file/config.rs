@@ -27,6 +27,12 @@ static SPEC: TypeSpec = TypeSpec {
             "The folder that holds the log; the default is channels/NAME in the agent's data_dir. One process at a time.",
         )
         .example("/var/lib/weir/spool"),
+        OptionSpec::unset(
+            "fallback_path",
+            Kind::Path,
+            "A folder on another disk: if writing to path fails, the log goes on there with what was not yet durable.",
+        )
+        .example("/mnt/second/weir/spool"),
         OptionSpec::defaulted(
             "capacity_bytes",
             Kind::Bytes { min: 64 * MIB, max: u64::MAX },
@@ -87,7 +93,8 @@ fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<
     let (capacity_bytes, segment_bytes) = (options.bytes("capacity_bytes"), options.bytes("segment_bytes"));
     if capacity_bytes < 2 * segment_bytes {
         let message = "capacity_bytes is less than two segments: nothing could be freed while one is written";
-        diagnostics.push(options.error("capacity_bytes", message).with_hint("raise capacity_bytes or lower segment_bytes"));
+        diagnostics
+            .push(options.error("capacity_bytes", message).with_hint("raise capacity_bytes or lower segment_bytes"));
         return None;
     }
     let delay = options.duration("sync_delay");
@@ -104,9 +111,10 @@ fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<
         _ => Compression::None,
     };
     let defaults = LogOptions::default();
+    let fallback_dir = options.path_opt("fallback_path").map(Path::to_path_buf);
     // Two batches fit a segment, whatever its size; larger ones are split on the way in.
     let batch_bytes_max = defaults.batch_bytes_max.min(segment_bytes as usize / 2);
-    let log = LogOptions { segment_bytes, capacity_bytes, durability, batch_bytes_max, ..defaults };
+    let log = LogOptions { segment_bytes, capacity_bytes, durability, batch_bytes_max, fallback_dir, ..defaults };
     Some(Arc::new(Spec { path: options.path_opt("path").map(Path::to_path_buf), log, compression }))
 }
 

@@ -54,15 +54,22 @@ impl FileCursor {
 
     /// Decodes the part of `stored` that lies in `wanted`, and accounts for what is missing from `wanted.start` on.
     fn decode(&mut self, stored: StoredChunk, wanted: Range<u64>) -> Result<Option<ReadChunk>, ChannelError> {
-        let mut lost: Vec<Range<u64>> = stored.lost.iter().map(|lost| lost.offsets.clone()).collect();
+        let (gone, holes): (Vec<_>, Vec<_>) = stored.lost.into_iter().partition(|lost| lost.was_durable);
+        let mut lost: Vec<Range<u64>> = gone.into_iter().map(|lost| lost.offsets).collect();
         let mut end = wanted.start;
+        let mut unsynced = 0;
+        for hole in holes {
+            let inside = hole.offsets.start.max(wanted.start)..hole.offsets.end.min(wanted.end);
+            unsynced += inside.end.saturating_sub(inside.start);
+            end = end.max(inside.end);
+        }
         let mut batches = Vec::with_capacity(stored.batches.len());
         for batch in stored.batches {
             let range = batch.range();
             if range.start >= wanted.end {
                 break;
             }
-            end = range.end.min(wanted.end);
+            end = end.max(range.end.min(wanted.end));
             match self.events(&batch, &wanted) {
                 Ok(events) => batches.push(events),
                 Err(reason) => {
@@ -84,7 +91,7 @@ impl FileCursor {
         if end == wanted.start {
             return Ok(None);
         }
-        Ok(Some(ReadChunk { partition: 0, range: wanted.start..end, batches, lost }))
+        Ok(Some(ReadChunk { partition: 0, range: wanted.start..end, batches, lost, unsynced }))
     }
 
     fn events(&mut self, stored: &StoredBatch, wanted: &Range<u64>) -> Result<EventBatch, String> {
@@ -139,7 +146,13 @@ impl Cursor for FileCursor {
             .map_err(|error| self.failure(format!("log cannot be read again at offset {}", range.start), error))?;
         let chunk = self.decode(stored, range.clone())?;
         // Nothing of the range is left (a segment removed by hand): it is lost, and said so.
-        Ok(chunk.unwrap_or_else(|| ReadChunk { partition, range: range.clone(), batches: Vec::new(), lost: vec![range] }))
+        Ok(chunk.unwrap_or_else(|| ReadChunk {
+            partition,
+            range: range.clone(),
+            batches: Vec::new(),
+            lost: vec![range],
+            unsynced: 0,
+        }))
     }
 
     fn release(&mut self, _partition: u32, up_to: u64) {

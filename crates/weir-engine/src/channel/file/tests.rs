@@ -26,7 +26,8 @@ fn append(channel: &FileChannel, batch: &EventBatch) -> Result<(), AppendError> 
 /// Guarantees: bodies, headers, times and arrival are what went in.
 #[test]
 fn every_compression_survives_a_restart() {
-    for compression in [Compression::None, Compression::Lz4, Compression::Zstd, Compression::Snappy, Compression::Gzip] {
+    for compression in [Compression::None, Compression::Lz4, Compression::Zstd, Compression::Snappy, Compression::Gzip]
+    {
         let folder = tempfile::tempdir().expect("a folder");
         let mut batch = EventBatch::from_bodies(&["first", "second"], 1_795_341_600_000);
         batch.set_constant(names::HOST, "fw1");
