@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -45,36 +47,65 @@ pub struct AckToken {
 #[derive(Debug)]
 struct Claim {
     group: Arc<Group>,
-    partition: u32,
-    range: Range<u64>,
-    events: u64,
-    oldest_ms: Option<i64>,
+    lane: Arc<LaneNacks>,
+    contents: Contents,
     rejected: Vec<EventBatch>,
     dropped: Vec<(&'static str, u64)>,
 }
 
+/// What a delivery holds, as positions and counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Contents {
+    pub(crate) partition: u32,
+    pub(crate) range: Range<u64>,
+    pub(crate) events: u64,
+    /// Events in the range that were damaged; counted when the delivery is acknowledged, not each time it is read.
+    pub(crate) lost: u64,
+    /// Offsets in the range that were never durable; counted likewise.
+    pub(crate) unsynced: u64,
+    pub(crate) oldest_ms: Option<i64>,
+}
+
+/// Deliveries of one lane that came back, whoever dropped the token.
+#[derive(Debug, Default)]
+pub struct LaneNacks {
+    count: AtomicU64,
+    fatal: AtomicBool,
+}
+
+impl LaneNacks {
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Acquire)
+    }
+
+    /// Whether one of those since the last call needs a person.
+    pub(crate) fn take_fatal(&self) -> bool {
+        self.fatal.swap(false, AcqRel)
+    }
+
+    fn add(&self, error: Option<&DeliveryError>) {
+        if matches!(error, Some(DeliveryError::Fatal { .. })) {
+            self.fatal.store(true, Release);
+        }
+        self.count.fetch_add(1, Release);
+    }
+}
+
 impl AckToken {
-    pub(crate) fn new(
-        group: Arc<Group>,
-        partition: u32,
-        range: Range<u64>,
-        events: u64,
-        oldest_ms: Option<i64>,
-    ) -> Self {
-        let claim = Claim { group, partition, range, events, oldest_ms, rejected: Vec::new(), dropped: Vec::new() };
-        Self { claim: Some(claim) }
+    pub(crate) fn new(group: Arc<Group>, lane: Arc<LaneNacks>, contents: Contents) -> Self {
+        Self { claim: Some(Claim { group, lane, contents, rejected: Vec::new(), dropped: Vec::new() }) }
     }
 
     /// The partition of the delivery.
     #[must_use]
     pub fn partition(&self) -> u32 {
-        self.claim.as_ref().map_or(0, |claim| claim.partition)
+        self.claim.as_ref().map_or(0, |claim| claim.contents.partition)
     }
 
     /// The offsets of the delivery.
     #[must_use]
     pub fn range(&self) -> Range<u64> {
-        self.claim.as_ref().map_or(0..0, |claim| claim.range.clone())
+        self.claim.as_ref().map_or(0..0, |claim| claim.contents.range.clone())
     }
 
     /// Marks events that the destination refuses for good; they go to the dead letter channel when the token is
@@ -108,7 +139,7 @@ impl AckToken {
     /// The delivery failed: it comes again after a back-off. The same as dropping the token, with a reason.
     pub fn nack(mut self, error: &DeliveryError) {
         if let Some(claim) = self.claim.take() {
-            claim.group.nacked(claim.partition, claim.range, Some(error));
+            claim.nacked(Some(error));
         }
     }
 }
@@ -124,21 +155,27 @@ impl Claim {
         // The claim waits in the completion until the dead letters are as durable as their channel makes them.
         group.dead_letter(rejected, move |outcome| match outcome {
             Ok(events) => self.acked(events),
-            Err(error) => self.group.nacked(self.partition, self.range, Some(&error)),
+            Err(error) => self.nacked(Some(&error)),
         });
     }
 
     fn acked(self, dead_lettered: u64) {
         let dropped: u64 = self.dropped.iter().map(|(_, events)| events).sum();
-        let delivered = self.events.saturating_sub(dead_lettered + dropped);
-        self.group.acked(self.partition, self.range, delivered, dead_lettered, &self.dropped, self.oldest_ms);
+        let delivered = self.contents.events.saturating_sub(dead_lettered + dropped);
+        self.group.acked(&self.contents, delivered, dead_lettered, &self.dropped);
+    }
+
+    fn nacked(self, error: Option<&DeliveryError>) {
+        // The lane's count first: whoever is woken by the group sees it.
+        self.lane.add(error);
+        self.group.nacked(self.contents.partition, self.contents.range, error);
     }
 }
 
 impl Drop for AckToken {
     fn drop(&mut self) {
         if let Some(claim) = self.claim.take() {
-            claim.group.nacked(claim.partition, claim.range, None);
+            claim.nacked(None);
         }
     }
 }

@@ -13,7 +13,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -21,10 +20,10 @@ use weir_event::EventBatch;
 
 use crate::channel::{AppendError, Backlog, Channel, ChannelError, Cursor, Position, ReadLimit};
 use crate::clock::now_ms;
-use crate::delivery::{AckToken, Delivery, DeliveryError};
+use crate::delivery::{AckToken, Contents, Delivery, DeliveryError, LaneNacks};
 use crate::ledger::SinkLedger;
 use crate::outlet::oldest_ms;
-use crate::receipt::Receipt;
+use crate::receipt::{Receipt, ReceiptFailure};
 
 /// A sink group of a channel.
 pub struct Group {
@@ -36,8 +35,6 @@ pub struct Group {
     /// Guards cursor and ranges: held for one read (at most `ReadLimit` bytes) or a few map operations.
     state: Mutex<State>,
     wakeup: Arc<Notify>,
-    /// Nacks so far; lanes compare it to notice failures that came after `deliver` returned.
-    nacks: AtomicU64,
 }
 
 struct State {
@@ -90,7 +87,6 @@ impl Group {
             ledger,
             state: Mutex::new(state),
             wakeup: Arc::new(Notify::new()),
-            nacks: AtomicU64::new(0),
         }))
     }
 
@@ -148,16 +144,6 @@ impl Group {
         partitions.flat_map(|p| p.outstanding.values()).filter(|out| !out.acked).map(|out| out.bytes).sum()
     }
 
-    /// Whether nacked ranges wait for another delivery.
-    #[must_use]
-    pub fn has_retries(&self) -> bool {
-        !self.state.lock().retry.is_empty()
-    }
-
-    pub(crate) fn nacks(&self) -> u64 {
-        self.nacks.load(Ordering::Acquire)
-    }
-
     /// The two things a lane sleeps on: new events, and ranges that came back.
     pub(crate) fn wakeups(&self) -> (Arc<Notify>, Arc<Notify>) {
         (self.state.lock().cursor.wakeup(), self.wakeup.clone())
@@ -167,7 +153,11 @@ impl Group {
     ///
     /// # Errors
     /// [`ChannelError`] if the channel cannot be read; nothing moved.
-    pub fn next(self: &Arc<Self>, limit: ReadLimit) -> Result<Option<Delivery>, ChannelError> {
+    pub fn next(
+        self: &Arc<Self>,
+        limit: ReadLimit,
+        lane: &Arc<LaneNacks>,
+    ) -> Result<Option<Delivery>, ChannelError> {
         let mut state = self.state.lock();
         let (chunk, repeated) = match state.retry.pop_front() {
             Some((partition, range)) => match state.cursor.read_again(partition, range.clone(), limit) {
@@ -195,25 +185,30 @@ impl Group {
         };
         drop(state);
         let events = chunk.events();
-        let lost: u64 = chunk.lost.iter().map(|range| range.end - range.start).sum();
-        self.ledger.read(events, lost, chunk.unsynced, repeated);
-        let oldest_ms = chunk.batches.iter().map(oldest_ms).min();
-        let ack = AckToken::new(self.clone(), chunk.partition, chunk.range, events, oldest_ms);
-        Ok(Some(Delivery { batches: chunk.batches, ack }))
+        self.ledger.read(events, repeated);
+        let contents = Contents {
+            partition: chunk.partition,
+            range: chunk.range,
+            events,
+            lost: chunk.lost.iter().map(|range| range.end - range.start).sum(),
+            unsynced: chunk.unsynced,
+            oldest_ms: chunk.batches.iter().map(oldest_ms).min(),
+        };
+        Ok(Some(Delivery { batches: chunk.batches, ack: AckToken::new(self.clone(), lane.clone(), contents) }))
     }
 
     pub(crate) fn acked(
         &self,
-        partition: u32,
-        range: Range<u64>,
+        contents: &Contents,
         delivered: u64,
         dead_lettered: u64,
         dropped: &[(&'static str, u64)],
-        oldest_ms: Option<i64>,
     ) {
         // Counted before the position moves: whoever sees an empty backlog sees the full count.
-        self.ledger.settled(delivered, dead_lettered, dropped, oldest_ms.map(|oldest| now_ms() - oldest));
-        self.state.lock().settle(partition, &range);
+        self.ledger.damaged(contents.lost, contents.unsynced);
+        let latency_ms = contents.oldest_ms.map(|oldest| now_ms().saturating_sub(oldest));
+        self.ledger.settled(delivered, dead_lettered, dropped, latency_ms);
+        self.state.lock().settle(contents.partition, &contents.range);
         self.wakeup.notify_waiters();
     }
 
@@ -225,7 +220,6 @@ impl Group {
             let mut state = self.state.lock();
             let at = state.retry.partition_point(|(p, r)| (*p, r.start) < (partition, range.start));
             state.retry.insert(at, (partition, range));
-            self.nacks.fetch_add(1, Ordering::Release);
         }
         self.ledger.retried();
         self.wakeup.notify_waiters();
@@ -260,8 +254,8 @@ impl Group {
     }
 }
 
-/// Appends without waiting, in halves if the channel's limit asks for it. What is not taken drops its ticket, which
-/// fails the receipt: the delivery comes again.
+/// Appends without waiting, in halves if the channel's limit asks for it. What is not taken fails the receipt: the
+/// delivery comes again.
 fn append_in_parts(channel: &dyn Channel, batch: &EventBatch, receipt: &Receipt) {
     match channel.try_append(batch, receipt.ticket()) {
         Err(AppendError::TooLarge { ticket, .. }) if batch.len() > 1 => {
@@ -270,7 +264,12 @@ fn append_in_parts(channel: &dyn Channel, batch: &EventBatch, receipt: &Receipt)
             append_in_parts(channel, &batch.slice(middle..batch.len()), receipt);
             ticket.complete(Ok(()));
         }
-        Ok(()) | Err(_) => {}
+        Ok(()) => {}
+        Err(error) => {
+            let reason = error.to_string();
+            let failure = ReceiptFailure { channel: channel.name().into(), reason };
+            error.into_ticket().complete(Err(failure));
+        }
     }
 }
 

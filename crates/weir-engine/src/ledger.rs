@@ -115,6 +115,8 @@ pub struct SourceLedger {
     pub accepted: AtomicU64,
     /// Accepted events whose receipt came: durable as their channels promise.
     pub durable: AtomicU64,
+    /// Batches whose receipt is still to come.
+    pub receipts_open: AtomicU64,
     /// Events that went no further, by reason.
     pub rejected: Reasons,
     /// Not events of ours: what the source saw go wrong before (kernel drops, broken connections), by kind.
@@ -151,8 +153,11 @@ pub struct SinkLedger {
 }
 
 impl SinkLedger {
-    pub(crate) fn read(&self, events: u64, lost: u64, unsynced: u64, repeated: bool) {
+    pub(crate) fn read(&self, events: u64, repeated: bool) {
         if repeated { &self.reread } else { &self.read }.fetch_add(events, Relaxed);
+    }
+
+    pub(crate) fn damaged(&self, lost: u64, unsynced: u64) {
         self.lost.fetch_add(lost, Relaxed);
         self.dropped.add("never durable: power was lost first", unsynced);
     }

@@ -142,13 +142,17 @@ impl Outlet {
     fn receipt(&self, parts: &[Routed], oldest_ms: i64) -> Receipt {
         let ledger = self.ledger.clone();
         let events = parts.iter().filter(|part| !part.required.is_empty()).map(|part| part.batch.len() as u64).sum();
-        Receipt::new(move |outcome| match outcome {
-            Ok(()) if events > 0 => {
-                ledger.durable.fetch_add(events, Relaxed);
-                ledger.durable_latency.record(now_ms() - oldest_ms, events);
+        ledger.receipts_open.fetch_add(1, Relaxed);
+        Receipt::new(move |outcome| {
+            match outcome {
+                Ok(()) if events > 0 => {
+                    ledger.durable.fetch_add(events, Relaxed);
+                    ledger.durable_latency.record(now_ms().saturating_sub(oldest_ms), events);
+                }
+                Ok(()) => {}
+                Err(_) => ledger.faults.add("not durable", events),
             }
-            Ok(()) => {}
-            Err(_) => ledger.faults.add("not durable", events),
+            ledger.receipts_open.fetch_sub(1, Relaxed);
         })
     }
 

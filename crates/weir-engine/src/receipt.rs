@@ -94,20 +94,25 @@ fn result(state: &State) -> Option<Result<(), ReceiptFailure>> {
 
 fn settle(cell: &Cell, outcome: Result<(), ReceiptFailure>) {
     let mut state = cell.state.lock();
-    state.pending -= 1;
     if let Err(failure) = outcome {
         state.failure.get_or_insert(failure);
     }
-    if state.pending > 0 {
+    if state.pending > 1 {
+        state.pending -= 1;
         return;
     }
+    // The last one. The ledger is brought up to date before anyone who waits can see the receipt settled; nobody else
+    // can touch `pending` meanwhile, since no ticket is left.
     let outcome = state.failure.clone().map_or(Ok(()), Err);
-    let (on_settled, waker) = (state.on_settled.take(), state.waker.take());
+    let on_settled = state.on_settled.take();
     drop(state);
-    // The ledger is brought up to date before anyone who waits can look at it.
     if let Some(on_settled) = on_settled {
         on_settled(&outcome);
     }
+    let mut state = cell.state.lock();
+    state.pending = 0;
+    let waker = state.waker.take();
+    drop(state);
     cell.settled.notify_all();
     if let Some(waker) = waker {
         waker.wake();

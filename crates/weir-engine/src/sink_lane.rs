@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::channel::ReadLimit;
-use crate::delivery::DeliveryError;
+use crate::delivery::{DeliveryError, LaneNacks};
 use crate::group::Group;
 use crate::sink::{FlushReason, Sink};
 use crate::stop::StopSignal;
@@ -16,6 +16,9 @@ use crate::stop::StopSignal;
 /// Share of the channel's capacity that a sink may hold unanswered before it is told to finish what it has: a quarter
 /// leaves three for what comes in meanwhile.
 const PRESSURE_SHARE: u64 = 4;
+
+/// How full a channel may be, by whichever limit comes first, while all of its events are held by sinks.
+const PRESSURE_FILL: f64 = 0.75;
 
 /// What a lane is made of.
 pub(crate) struct SinkLane {
@@ -25,6 +28,8 @@ pub(crate) struct SinkLane {
     pub(crate) limit: ReadLimit,
     /// Given when no more events will come: deliver what is there, finish, end.
     pub(crate) drain: StopSignal,
+    /// Deliveries of this lane that came back.
+    pub(crate) nacks: Arc<LaneNacks>,
 }
 
 impl SinkLane {
@@ -33,7 +38,7 @@ impl SinkLane {
         let (fresh, returned) = self.group.wakeups();
         let mut random = fastrand::Rng::new();
         let mut backoff = Backoff::default();
-        let mut nacks = self.group.nacks();
+        let mut nacks = 0;
         loop {
             // Registered before looking, so that nothing that comes in between is slept through.
             let (fresh, returned) = (fresh.notified(), returned.notified());
@@ -41,7 +46,7 @@ impl SinkLane {
             fresh.as_mut().enable();
             returned.as_mut().enable();
             let step = self.step().await;
-            let nacks_now = self.group.nacks();
+            let nacks_now = self.nacks.count();
             match step {
                 Err(error) => {
                     nacks = nacks_now;
@@ -51,13 +56,21 @@ impl SinkLane {
                     // A delivery came back after `deliver` had returned.
                     nacks = nacks_now;
                     let message = self.group.ledger().last_failure().unwrap_or_else(|| "delivery came back".into());
-                    let error = DeliveryError::Retry { message, after: None, source: None };
+                    let error = match self.nacks.take_fatal() {
+                        true => DeliveryError::Fatal { message, source: None },
+                        false => DeliveryError::Retry { message, after: None, source: None },
+                    };
                     self.back_off(&error, &mut backoff, &mut random).await;
                 }
                 Ok(true) => backoff.reset(),
                 Ok(false) if self.drain.is_given() => {
                     if self.finish().await {
                         return;
+                    }
+                    // A delivery is still out: with a sibling, or on its way to the dead letter channel.
+                    tokio::select! {
+                        () = returned => {}
+                        () = wait_until(self.drain.deadline()) => {}
                     }
                 }
                 Ok(false) => {
@@ -82,13 +95,18 @@ impl SinkLane {
         if self.sink.wake_at().is_some_and(|at| at <= Instant::now()) {
             self.sink.flush(FlushReason::Timer).await?;
         }
-        let next =
-            self.group.next(self.limit).map_err(|error| DeliveryError::retry("channel cannot be read", error))?;
+        let next = self.group.next(self.limit, &self.nacks);
+        let next = next.map_err(|error| DeliveryError::retry("channel cannot be read", error))?;
+        let usage = self.group.channel().usage();
         let Some(delivery) = next else {
+            // All there is was delivered, the channel is filling all the same, so what fills it is held by sinks.
+            if usage.fill() > PRESSURE_FILL && self.group.is_anything_outstanding() {
+                self.sink.flush(FlushReason::Pressure).await?;
+            }
             return Ok(false);
         };
         self.sink.deliver(delivery).await?;
-        let capacity = self.group.channel().usage().capacity_bytes;
+        let capacity = usage.capacity_bytes;
         if capacity > 0 && self.group.outstanding_bytes() > capacity / PRESSURE_SHARE {
             self.sink.flush(FlushReason::Pressure).await?;
         }
@@ -106,7 +124,7 @@ impl SinkLane {
             Err(_) => warn!(sink = %self.name, "last flush took too long and was given up"),
         }
         let over = self.drain.is_past_deadline();
-        if over || !self.group.has_retries() {
+        if over || !self.group.is_anything_outstanding() {
             info!(sink = %self.name, waiting = self.group.backlog().events, "sink lane ended");
             return true;
         }

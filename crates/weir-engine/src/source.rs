@@ -11,8 +11,8 @@ pub trait SourceSpec: Send + Sync {
     /// Most memory that the lanes may hold, buffers and half-read frames together, in bytes.
     fn memory_bytes(&self) -> u64;
 
-    /// Opens what the source listens on or reads, and returns its lanes. Called once per start, before any sink has
-    /// run; nothing may be read yet.
+    /// Opens what the source listens on or reads, and returns its lanes. Called once per start, when every sink
+    /// already runs; nothing may be read yet.
     ///
     /// # Errors
     /// [`StartError`] with the name of what could not be opened.

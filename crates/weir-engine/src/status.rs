@@ -100,6 +100,8 @@ pub struct ChannelStatus {
     pub r#type: String,
     /// Whether what has a receipt survives a crash.
     pub durable: bool,
+    /// What a receipt means: `always`, `group`, `interval`, or `none` for a channel in memory.
+    pub durability_mode: String,
     /// Bytes held.
     pub bytes: u64,
     /// Most bytes it may hold.

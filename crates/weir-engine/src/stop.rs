@@ -59,7 +59,8 @@ impl StopSignal {
         self.state.lock().deadline
     }
 
-    /// Calls `hook` when the signal is given, or at once if it was: for loops that sleep in the kernel.
+    /// Calls `hook` when the signal is given, or at once if it was: for loops that sleep in the kernel. A hook only wakes
+    /// somebody: it runs under the signal's lock, so asking the signal anything from it would wait for ever.
     pub fn on_stop(&self, hook: impl Fn() + Send + 'static) {
         let mut state = self.state.lock();
         if state.deadline.is_some() {

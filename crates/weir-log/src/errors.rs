@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -120,6 +120,19 @@ pub enum OpenError {
         /// Process id of the owner, as its lock file says.
         holder: String,
     },
+    /// A whole file says that a newer Weir wrote it. Nothing in the directory was changed.
+    #[error(
+        "{} is of format version {found}, this weir reads up to {known}: written by a newer Weir; run that version, or move the folder away",
+        path.display()
+    )]
+    Version {
+        /// The first such file that was found.
+        path: PathBuf,
+        /// The version in it.
+        found: u16,
+        /// The newest version this code reads.
+        known: u16,
+    },
     /// Settings that contradict each other.
     #[error("options of the log {}: {detail}", dir.display())]
     Options {
@@ -151,9 +164,32 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+/// Why a file that is there cannot be taken into account: what opening and the tools have in common.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    Version { path: PathBuf, found: u16, known: u16 },
+}
+
+impl Refusal {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+impl From<Refusal> for OpenError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Io { action, path, source } => Self::Io { action, path, source },
+            Refusal::Version { path, found, known } => Self::Version { path, found, known },
+        }
     }
 }
 

@@ -32,6 +32,7 @@ use weir_codec::record_batch::{BatchHeader, HEADER_BYTES, Stamp, crc_is_valid};
 
 /// Format version of segments this code writes, and the only one it reads.
 pub(crate) const VERSION: u8 = 1;
+const VERSION_MASK: u32 = 0xff;
 /// Bytes of the segment header: a batch header without records.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = HEADER_BYTES as u64;
 /// Largest batch the format allows. Bounds what a damaged length can make a reader allocate.
@@ -77,6 +78,17 @@ impl SegmentHeader {
         bytes
     }
 
+    /// The version in the header at the start of a segment, if it is whole and newer than this code reads. Relies only on
+    /// what all versions share: the first batch is 61 bytes, without records, and holds the version under its CRC.
+    pub(crate) fn newer_version(bytes: &[u8]) -> Option<u8> {
+        let bytes = bytes.get(..HEADER_BYTES)?;
+        let header = BatchHeader::parse(bytes).ok()?;
+        let version = (header.base_sequence as u32 & VERSION_MASK) as u8;
+        let is_header =
+            header.total_bytes() == HEADER_BYTES && header.attributes == CONTROL && header.record_count == 0;
+        (is_header && version > VERSION && crc_is_valid(bytes)).then_some(version)
+    }
+
     /// Reads the header at the start of a segment; `None` if it is damaged, of another version, or no header at all.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..HEADER_BYTES)?;
@@ -88,7 +100,7 @@ impl SegmentHeader {
             && header.record_count == 0
             && header.last_offset_delta == -1
             && header.base_offset == header.producer_id
-            && sequence & 0xff == u32::from(VERSION)
+            && sequence & VERSION_MASK == u32::from(VERSION)
             && crc_is_valid(bytes);
         let log_id = u64::try_from(header.max_timestamp).ok()?;
         // The upper bits of the epoch are not under the CRC; if they do not fit the bits which are, those count.

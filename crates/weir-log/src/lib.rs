@@ -42,6 +42,7 @@
 //! | write or sync fails | the segment ends at its last good sync, unacknowledged batches go to a new one (in the fallback directory if there is one); if that fails too, read-only | `one_io_error_anywhere`, `a_disk_that_keeps_failing_makes_the_log_read_only` |
 //! | disk full | appends are refused, what was queued waits, positions are still written, goes on by itself when there is room for a segment | `full_disk_heals_by_itself`, `full_disk_at_any_operation` |
 //! | damaged bytes, zeros, cut or swapped or missing segments | everything undamaged is delivered, exactly the rest is reported, the segment is kept in quarantine | `single_bit_flips`, `zeroed_ranges_and_truncations`, `swapped_segments`, `missing_segments` |
+//! | a file of a newer format version | [`OpenError::Version`], and nothing is changed | `a_newer_version_is_refused_and_left_alone` |
 //! | a batch in the wrong place | refused, though its CRC is right | `misdirected_write` |
 //! | meta or position file gone or damaged | id and epoch from the segments; the group repeats from the oldest record | `meta_missing_or_damaged`, `position_missing_or_damaged` |
 //! | a sector that cannot be read | its batches are damage like any other; if nothing can be read, [`ReadError::Io`] and the reader stays | `io_errors_from_anywhere_on` |

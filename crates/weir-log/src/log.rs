@@ -44,7 +44,8 @@ impl Log {
     /// segment whole. A damaged log opens: what is wrong with it is in the report.
     ///
     /// # Errors
-    /// [`OpenError`]: in use, contradictory options, or a file system that refuses.
+    /// [`OpenError`]: in use, written by a newer version (then nothing is changed), contradictory options, or a file
+    /// system that refuses.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: LogOptions) -> Result<(Self, OpenReport), OpenError> {
         Self::open_with_clock(disk, Arc::new(SystemClock::default()), dir, options)
     }

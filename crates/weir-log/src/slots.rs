@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::disk::{Access, Disk, DiskFile, SyncSite, read_tolerant, write_all};
+use crate::errors::Refusal;
 use crate::format::OFFSET_CEILING;
 
 const MAGIC: u32 = 0x5745_4952;
@@ -61,6 +62,24 @@ impl Slot {
     }
 }
 
+/// The two slots in the content of a file, as far as it reaches.
+fn raw_slots(bytes: &[u8]) -> [&[u8]; 2] {
+    [0, SLOT_STRIDE].map(|at| bytes.get(at..(at + SLOT_BYTES).min(bytes.len())).unwrap_or_default())
+}
+
+/// The greatest version in a whole slot, if it is newer than this code reads. Relies only on what all versions share:
+/// where the magic, the version and the CRC stand. One such slot is enough, since the older value beside it may be out
+/// of date.
+pub(crate) fn newer_version(bytes: &[u8]) -> Option<u16> {
+    let version = |slot: &[u8]| {
+        let slot: &[u8; SLOT_BYTES] = slot.try_into().ok()?;
+        let crc = crc32c::crc32c(&slot[..SLOT_BYTES - 4]).to_le_bytes();
+        let is_whole = slot[..4] == MAGIC.to_le_bytes() && slot[SLOT_BYTES - 4..] == crc;
+        is_whole.then(|| u16::from_le_bytes([slot[4], slot[5]]))
+    };
+    raw_slots(bytes).into_iter().filter_map(version).max().filter(|version| *version > VERSION)
+}
+
 /// What the two slots of a file say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Verdict {
@@ -72,8 +91,7 @@ pub(crate) struct Verdict {
 
 /// Reads both slots out of the content of a file.
 pub(crate) fn decode_file(bytes: &[u8], kind: Kind) -> Verdict {
-    let slot = |at: usize| bytes.get(at..(at + SLOT_BYTES).min(bytes.len())).unwrap_or_default();
-    let raw = [slot(0), slot(SLOT_STRIDE)];
+    let raw = raw_slots(bytes);
     let read = raw.map(|bytes| Slot::decode(bytes, kind));
     let damaged = raw.iter().zip(&read).any(|(raw, read)| read.is_none() && raw.iter().any(|byte| *byte != 0));
     let newest = read.into_iter().flatten().max_by_key(|slot| slot.sequence);
@@ -81,16 +99,22 @@ pub(crate) fn decode_file(bytes: &[u8], kind: Kind) -> Verdict {
 }
 
 /// Reads a slot file without changing it. `None` if there is none.
-pub(crate) fn read_file(disk: &dyn Disk, path: &Path, kind: Kind) -> io::Result<Option<Verdict>> {
+///
+/// # Errors
+/// The file cannot be opened, or was written by a newer version.
+pub(crate) fn read_file(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<Option<Verdict>, Refusal> {
     let file = match disk.open(path, Access::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) => return Err(Refusal::io("read", path)(error)),
     };
     let mut bytes = Vec::new();
     // Unreadable is as good as damaged: both slots are gone, the caller starts over from the segments.
     if read_tolerant(&*file, &mut bytes, FILE_BYTES, 0).is_err() {
         bytes.clear();
+    }
+    if let Some(found) = newer_version(&bytes) {
+        return Err(Refusal::Version { path: path.to_owned(), found, known: VERSION });
     }
     Ok(Some(decode_file(&bytes, kind)))
 }

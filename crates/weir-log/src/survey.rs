@@ -4,8 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Access, Disk, DiskFile, read_tolerant};
-use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader, follows_sync, segment_base};
+use crate::errors::Refusal;
+use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader, VERSION, follows_sync, segment_base};
+use crate::group::{POSITION_SUFFIX, is_valid_name};
 use crate::scan::{Damage, Extent, Place, WINDOW_BYTES};
+use crate::slots::{Kind, Verdict, read_file};
 
 /// The directories of a log.
 #[derive(Clone, Debug)]
@@ -44,12 +47,15 @@ pub(crate) struct Found {
 }
 
 /// All segment files of a log, ascending by base. Reads one header of each: a few seconds for thousands.
-pub(crate) fn survey(disk: &dyn Disk, dirs: &Dirs) -> io::Result<Vec<Found>> {
+///
+/// # Errors
+/// A directory cannot be listed, or a segment was written by a newer version.
+pub(crate) fn survey(disk: &dyn Disk, dirs: &Dirs) -> Result<Vec<Found>, Refusal> {
     let mut found = Vec::new();
     for dir in std::iter::once(&dirs.segments).chain(&dirs.fallback) {
         let entries = match disk.list(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries?,
+            entries => entries.map_err(Refusal::io("list the segments in", dir))?,
         };
         for entry in entries {
             let Some(named_base) = segment_base(&entry.name) else { continue };
@@ -58,7 +64,11 @@ pub(crate) fn survey(disk: &dyn Disk, dirs: &Dirs) -> io::Result<Vec<Found>> {
             let header = match read_header(disk, &path).or_else(|_| read_header(disk, &path)) {
                 // Deleted since it was listed: a tool beside a running log.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                header => header.ok().flatten(),
+                Ok(Header::Newer(version)) => {
+                    return Err(Refusal::Version { path, found: version.into(), known: VERSION.into() });
+                }
+                Ok(Header::Known(header)) => Some(header),
+                Ok(Header::Damaged) | Err(_) => None,
             };
             let base = header.map_or(named_base, |header| header.base);
             found.push(Found { path, base, header, bytes: entry.bytes });
@@ -68,11 +78,36 @@ pub(crate) fn survey(disk: &dyn Disk, dirs: &Dirs) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
-fn read_header(disk: &dyn Disk, path: &Path) -> io::Result<Option<SegmentHeader>> {
+enum Header {
+    Known(SegmentHeader),
+    Newer(u8),
+    Damaged,
+}
+
+fn read_header(disk: &dyn Disk, path: &Path) -> io::Result<Header> {
     let file = disk.open(path, Access::Read)?;
     let mut bytes = Vec::new();
     read_tolerant(&*file, &mut bytes, SEGMENT_HEADER_BYTES as usize, 0)?;
-    Ok(SegmentHeader::decode(&bytes))
+    let newer = || SegmentHeader::newer_version(&bytes).map(Header::Newer);
+    Ok(SegmentHeader::decode(&bytes).map(Header::Known).or_else(newer).unwrap_or(Header::Damaged))
+}
+
+/// What the position files say, by the names of their groups. `None`: deleted since it was listed.
+pub(crate) fn read_positions(disk: &dyn Disk, dirs: &Dirs) -> Result<Vec<(String, Option<Verdict>)>, Refusal> {
+    let entries = match disk.list(&dirs.groups) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Refusal::io("list", &dirs.groups))?,
+    };
+    let mut positions = Vec::new();
+    for entry in entries {
+        let name = entry.name.strip_suffix(POSITION_SUFFIX).filter(|name| is_valid_name(name));
+        if let Some(name) = name {
+            let read = read_file(disk, &dirs.groups.join(&entry.name), Kind::Position)?;
+            positions.push((name.to_owned(), read));
+        }
+    }
+    positions.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(positions)
 }
 
 /// Which log this is, by its segments: the id in the newest header, and the greatest epoch.
@@ -95,11 +130,9 @@ pub(crate) struct Chain {
 }
 
 /// Sorts out the segments of the log `id`. Of several with the same base only one can hold records that count: the latest.
-pub(crate) fn chain(disk: &dyn Disk, found: Vec<Found>, id: u64) -> Result<Chain, (PathBuf, io::Error)> {
-    let records = |found: &Found| match scan(disk, found, u64::MAX) {
-        Ok(scan) => Ok(scan.records),
-        Err(error) => Err((found.path.clone(), error)),
-    };
+pub(crate) fn chain(disk: &dyn Disk, found: Vec<Found>, id: u64) -> Result<Chain, Refusal> {
+    let records =
+        |found: &Found| scan(disk, found, u64::MAX).map(|scan| scan.records).map_err(Refusal::io("read", &found.path));
     let mut chain = Chain::default();
     for next in found {
         if next.header.is_some_and(|header| header.log_id != id) {

@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The configuration has errors; each was printed.
     Configuration = 3,
-    /// The books do not balance, or events in memory channels were lost on stopping.
+    /// The books do not balance, events in memory channels were lost on stopping, or a part did not end in time.
     Ledger = 4,
     /// A durable log is damaged.
     Damage = 5,
@@ -30,7 +30,8 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   1  could not be done: port in use, file unreadable, peer gone
   2  wrong command line
   3  errors in the configuration, each printed with file, line and column
-  4  the ledger does not close, or events in memory channels were lost on stopping
+  4  the ledger does not close, events in memory channels were lost on stopping,
+     or a part of the agent did not end in time (durable channels lose nothing by it)
   5  a durable log is damaged
   6  the agent runs but is degraded or not ready";
 

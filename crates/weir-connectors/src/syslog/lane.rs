@@ -31,6 +31,9 @@ const CHORES_EVERY: Duration = Duration::from_secs(1);
 /// Blocks of datagrams taken from one socket before others get their turn.
 const BLOCKS_PER_TURN: usize = 16;
 
+/// Most bytes read from one connection after the stop: the largest receive buffer Linux gives by itself (tcp_rmem) is 6 MiB.
+const LAST_BYTES_MAX: usize = 8 << 20;
+
 /// Where the accepting lane leaves connections for another.
 pub(super) struct Inbox {
     /// Guards the newcomers; held for a push or a take.
@@ -137,7 +140,7 @@ impl Lane {
             }
             self.send_if_due(outlet);
         }
-        self.finish(outlet);
+        self.finish(outlet, stop.deadline());
         Ok(())
     }
 
@@ -311,6 +314,8 @@ impl Lane {
 
     fn chores(&mut self, outlet: &Outlet, now: Instant) {
         self.count_kernel_drops(outlet);
+        // Readiness is told once only: connections that could not be accepted then get another chance.
+        self.ready.extend(self.listeners.keys());
         let Some(timeout) = self.spec.idle_timeout else { return };
         let idle = self.connections.iter().filter(|(_, connection)| now.duration_since(connection.last_read) > timeout);
         let idle: Vec<_> = idle.map(|(token, _)| *token).collect();
@@ -342,7 +347,7 @@ impl Lane {
     }
 
     /// Takes what the kernel already holds, keeps unfinished messages as events, and sends the last batch.
-    fn finish(&mut self, outlet: &mut Outlet) {
+    fn finish(&mut self, outlet: &mut Outlet, deadline: Option<Instant>) {
         self.take_newcomers(outlet);
         let datagram_tokens: Vec<_> = self.datagram_sockets.keys().copied().collect();
         for token in datagram_tokens {
@@ -359,7 +364,7 @@ impl Lane {
         self.count_kernel_drops(outlet);
         let connections: Vec<_> = self.connections.keys().copied().collect();
         for token in connections {
-            self.read_connection(token, outlet);
+            self.read_rest(token, outlet, deadline);
             if let Some(connection) = self.connections.get_mut(&token) {
                 self.carried_bytes -= connection.carried_bytes();
                 connection.end(&mut self.assembler);
@@ -370,6 +375,27 @@ impl Lane {
             }
         }
         self.send(outlet);
+    }
+}
+
+impl Lane {
+    /// Reads what a connection's kernel buffer held when the agent was told to stop, at most [`LAST_BYTES_MAX`]: a
+    /// sender that never pauses must not keep the agent from ending. A connection that has still more is counted.
+    fn read_rest(&mut self, token: Token, outlet: &mut Outlet, deadline: Option<Instant>) {
+        let mut read = 0;
+        loop {
+            self.ready.clear();
+            let before = self.assembler.buffer().len();
+            self.read_connection(token, outlet);
+            read += self.assembler.buffer().len().saturating_sub(before);
+            if self.ready.is_empty() {
+                return;
+            }
+            if read > LAST_BYTES_MAX || deadline.is_some_and(|at| Instant::now() >= at) {
+                outlet.ledger().faults.add("connection still sending when the agent stopped", 1);
+                return;
+            }
+        }
     }
 }
 

@@ -349,3 +349,16 @@ fn a_full_channel_holds_the_sender_back() {
     let source = &report.status.sources[0];
     assert_eq!(source.received, source.accepted + source.rejected.values().sum::<u64>(), "{source:?}");
 }
+
+/// Scenario: many lines are in the kernel's buffer when the agent stops.
+/// Guarantees: all of them are taken in before the connection is closed.
+#[test]
+fn a_stopping_source_reads_what_the_kernel_holds() {
+    let fixture = Fixture::start("'tcp://127.0.0.1:PORT'", "lanes = 1");
+    let mut stream = fixture.connect();
+    stream.write_all(b"<13>Nov 22 10:00:00 fw1 first\n").expect("written");
+    fixture.until_received(1);
+    stream.write_all(&b"<13>Nov 22 10:00:00 fw1 and many more after it\n".repeat(40_000)).expect("written");
+    let report = fixture.agent.stop();
+    assert_eq!(report.status.sources[0].received, 40_001, "{:?}", report.status.sources[0]);
+}

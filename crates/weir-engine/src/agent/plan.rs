@@ -80,6 +80,7 @@ impl Plan {
         }
         plan.check_memory(diagnostics);
         plan.check_places(diagnostics);
+        plan.check_dead_letters(diagnostics);
         (diagnostics.count(Severity::Error) == errors_before).then_some(plan)
     }
 
@@ -112,6 +113,25 @@ impl Plan {
             );
             let hint = format!("set memory = \"{}\" in [agent], or lower what is largest", units::format_bytes(needed));
             diagnostics.push(self.agent.error("memory", message).with_hint(hint));
+        }
+    }
+
+    /// A group has one dead letter channel, and not the one it reads.
+    fn check_dead_letters(&self, diagnostics: &mut Diagnostics) {
+        let mut by_group: BTreeMap<(&str, &str), (&str, Option<&str>)> = BTreeMap::new();
+        for sink in &self.sinks {
+            let channel = sink.options.text("channel");
+            let dead_letter = sink.options.text_opt("dead_letter");
+            if dead_letter == Some(channel) {
+                let message = "the dead letter channel is the channel the sink reads: refused events would go round for ever";
+                diagnostics.push(sink.options.error("dead_letter", message).with_hint("name another channel"));
+            }
+            let group = (channel, sink.options.text_opt("group").unwrap_or("default"));
+            let (first, expected) = *by_group.entry(group).or_insert((&sink.name, dead_letter));
+            if expected != dead_letter {
+                let message = format!("sinks of one group have one dead letter channel; sink {first} of this group has another");
+                diagnostics.push(sink.options.error("dead_letter", message).with_hint("give both the same, or each a group"));
+            }
         }
     }
 

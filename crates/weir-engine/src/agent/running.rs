@@ -1,5 +1,6 @@
 //! A running agent: stopping it in order, and what it leaves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
@@ -34,6 +35,10 @@ pub struct Agent {
     pub(super) channels: Channels,
     pub(super) source_threads: Vec<JoinHandle<()>>,
     pub(super) sink_threads: Vec<JoinHandle<()>>,
+    /// Sinks of dead letter channels drain after the others, which may still write to those.
+    pub(super) drain_dead_letters: StopSignal,
+    pub(super) dead_letter_threads: Vec<JoinHandle<()>>,
+    pub(super) dead_letter_channels: BTreeSet<String>,
     /// Filled while starting, shared once running.
     pub(super) watch: Watch,
     pub(super) watched: Option<Watched>,
@@ -100,11 +105,19 @@ impl Agent {
         self.join_sources(&mut troubles);
         self.wait_for_receipts();
         let left = self.stop.deadline().map_or(self.deadline, |at| at.saturating_duration_since(Instant::now()));
+        let until = Instant::now() + left + LANE_GRACE;
         self.drain.give(left);
-        for thread in self.sink_threads.drain(..) {
-            join_lane(thread, Instant::now() + left + LANE_GRACE, &mut troubles);
+        for thread in std::mem::take(&mut self.sink_threads) {
+            join_lane(thread, until, &mut troubles);
         }
-        for (name, channel) in &self.channels {
+        self.drain_dead_letters.give(until.saturating_duration_since(Instant::now()));
+        for thread in std::mem::take(&mut self.dead_letter_threads) {
+            join_lane(thread, until + LANE_GRACE, &mut troubles);
+        }
+        // Dead letter channels first: the last of their receipts may release positions of the others.
+        let (first, then): (Vec<_>, Vec<_>) =
+            self.channels.iter().partition(|(name, _)| self.dead_letter_channels.contains(*name));
+        for (name, channel) in first.into_iter().chain(then) {
             if let Err(fault) = channel.close() {
                 error!(channel = %name, error = %chain(&fault), "channel did not close cleanly");
                 troubles.push(chain(&fault));
@@ -138,12 +151,7 @@ impl Agent {
     fn wait_for_receipts(&self) {
         let watched = self.watched.as_ref().map(|watched| &watched.shared);
         let sources = watched.map_or(&self.watch.sources, |watched| &watched.sources);
-        let pending = || {
-            sources.iter().any(|source| {
-                let settled = source.ledger.durable.load(Relaxed) + source.ledger.faults.total();
-                settled < source.ledger.accepted.load(Relaxed)
-            })
-        };
+        let pending = || sources.iter().any(|source| source.ledger.receipts_open.load(Relaxed) > 0);
         let until =
             self.stop.deadline().unwrap_or_else(|| Instant::now() + self.deadline).max(Instant::now() + LANE_GRACE);
         while pending() && Instant::now() < until {

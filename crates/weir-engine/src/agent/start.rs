@@ -1,6 +1,7 @@
 //! Starting: channels, groups, sinks, then sources; each lane on a thread of its own.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -11,13 +12,13 @@ use tracing::{error, info};
 use super::plan::{Plan, Planned};
 use super::running::{Agent, RunningSource};
 use super::watch::Watch;
-use crate::channel::{Channel, ReadLimit};
+use crate::channel::{Channel, Position, ReadLimit};
 use crate::group::Group;
 use crate::ledger::{SinkLedger, SourceLedger};
 use crate::outlet::Outlet;
 use crate::registry::ChannelContext;
 use crate::selector::{Route, Selector};
-use crate::sink::{SinkContext, SinkSpec};
+use crate::sink::{Sink, SinkContext, SinkSpec};
 use crate::sink_lane::SinkLane;
 use crate::source::{Source, SourceContext, SourceSpec, StartError};
 use crate::stop::StopSignal;
@@ -45,10 +46,9 @@ impl Agent {
     }
 
     fn start_all(&mut self, plan: &Plan) -> Result<(), StartError> {
-        let data_dir = plan.agent.path_opt("data_dir").map(Into::into);
+        let data_dir = plan.agent.path_opt("data_dir").map(Path::to_path_buf);
         for channel in &plan.channels {
-            let context = ChannelContext { name: channel.name.clone(), data_dir: None };
-            let context = ChannelContext { data_dir: data_dir.clone(), ..context };
+            let context = ChannelContext { name: channel.name.clone(), data_dir: data_dir.clone() };
             let opened = channel.spec.open(&context)?;
             self.watch.channels.push((channel.type_name.clone(), opened.clone()));
             self.channels.insert(channel.name.clone(), opened);
@@ -77,34 +77,45 @@ impl Agent {
             let dead_letter = dead_letter.map(|name| self.opened(name)).transpose()?;
             let names: Vec<_> = sinks.iter().map(|sink| sink.name.clone()).collect();
             let ledger = Arc::new(SinkLedger::default());
+            let takes_dead_letters = self.dead_letter_channels.contains(channel.name());
             let group = Group::open(&name, &names, channel, dead_letter, ledger)
                 .map_err(|error| StartError::new(format!("sink group {name} did not open"), error))?;
             self.watch.groups.push((names, group.clone()));
+            // All sinks of a group start on the same positions, before any of them moves one.
+            let positions = group.positions();
+            let mut started = Vec::new();
             for sink in sinks {
-                self.start_sink(sink, &group, plan)?;
+                started.push((sink, sink.spec.start(&sink_context(sink, plan, &group, &positions))?));
+            }
+            for (sink, lanes) in started {
+                info!(sink = %sink.name, r#type = %sink.type_name, lanes = lanes.len(), "sink started");
+                self.run_sink(sink, &group, lanes, takes_dead_letters)?;
             }
         }
         Ok(())
     }
 
-    fn start_sink(&mut self, sink: &Planned<dyn SinkSpec>, group: &Arc<Group>, plan: &Plan) -> Result<(), StartError> {
-        let context = SinkContext {
-            name: sink.name.clone(),
-            data_dir: plan.agent.path_opt("data_dir").map(Into::into),
-            channel_is_durable: group.channel().is_durable(),
-            positions: group.positions(),
+    fn run_sink(
+        &mut self,
+        sink: &Planned<dyn SinkSpec>,
+        group: &Arc<Group>,
+        lanes: Vec<Box<dyn Sink>>,
+        takes_dead_letters: bool,
+    ) -> Result<(), StartError> {
+        let (drain, threads) = match takes_dead_letters {
+            true => (&self.drain_dead_letters, &mut self.dead_letter_threads),
+            false => (&self.drain, &mut self.sink_threads),
         };
-        let lanes = sink.spec.start(&context)?;
-        info!(sink = %sink.name, r#type = %sink.type_name, lanes = lanes.len(), "sink started");
         for (index, running) in lanes.into_iter().enumerate() {
             let lane = SinkLane {
                 name: sink.name.clone(),
                 sink: running,
                 group: group.clone(),
                 limit: ReadLimit { bytes_max: sink.options.bytes("batch_bytes") as usize },
-                drain: self.drain.clone(),
+                drain: drain.clone(),
+                nacks: Arc::default(),
             };
-            self.sink_threads.push(spawn(&format!("{}-{index}", sink.name), async move || lane.run().await)?);
+            threads.push(spawn(&format!("{}-{index}", sink.name), async move || lane.run().await)?);
         }
         Ok(())
     }
@@ -118,13 +129,15 @@ impl Agent {
         let ledger = Arc::new(SourceLedger::default());
         let selector = self.selector(source)?;
         info!(source = %source.name, r#type = %source.type_name, lanes = lanes.len(), "source started");
-        let mut threads = Vec::new();
+        let running =
+            RunningSource { name: source.name.clone(), type_name: source.type_name.clone(), ledger: ledger.clone() };
+        self.watch.sources.push(running);
         for (index, lane) in lanes.into_iter().enumerate() {
             let names = source.options.list_text("interceptors");
             let interceptors = names.iter().filter_map(|name| plan.interceptors.get(*name)).map(|spec| spec.build());
             let outlet = Outlet::new(interceptors.collect(), selector.clone(), ledger.clone(), self.stop.clone());
             let (name, stop, troubles) = (source.name.clone(), self.stop.clone(), self.watch.troubles.clone());
-            threads.push(spawn(&format!("{name}-{index}"), async move || {
+            self.source_threads.push(spawn(&format!("{name}-{index}"), async move || {
                 if let Err(fault) = lane.run(outlet, stop).await {
                     let fault = StartError { message: fault.message, source: fault.source };
                     error!(source = %name, error = %chain(&fault), "source lane ended by a fault");
@@ -132,12 +145,6 @@ impl Agent {
                 }
             })?);
         }
-        self.watch.sources.push(RunningSource {
-            name: source.name.clone(),
-            type_name: source.type_name.clone(),
-            ledger,
-        });
-        self.source_threads.extend(threads);
         Ok(())
     }
 
@@ -177,6 +184,13 @@ impl Agent {
             channels: Channels::new(),
             source_threads: Vec::new(),
             sink_threads: Vec::new(),
+            drain_dead_letters: StopSignal::new(),
+            dead_letter_threads: Vec::new(),
+            dead_letter_channels: plan
+                .sinks
+                .iter()
+                .filter_map(|sink| sink.options.text_opt("dead_letter").map(str::to_owned))
+                .collect(),
             watch: Watch {
                 name: plan.agent.text("name").into(),
                 budget_bytes: plan.agent.bytes("memory"),
@@ -192,6 +206,20 @@ impl Agent {
             watched: None,
             watcher: None,
         }
+    }
+}
+
+fn sink_context(
+    sink: &Planned<dyn SinkSpec>,
+    plan: &Plan,
+    group: &Arc<Group>,
+    positions: &[Position],
+) -> SinkContext {
+    SinkContext {
+        name: sink.name.clone(),
+        data_dir: plan.agent.path_opt("data_dir").map(Into::into),
+        channel_is_durable: group.channel().is_durable(),
+        positions: positions.to_vec(),
     }
 }
 

@@ -324,3 +324,67 @@ fn a_plan_that_cannot_work_is_refused() {
     let Err(message) = plan(&homeless) else { panic!("no place") };
     assert!(message.contains("data_dir in [agent]"), "{message}");
 }
+
+/// Scenario: a channel that is full by its limit of events while the sink holds every delivery.
+/// Guarantees: the sink is told to finish, and events flow again.
+#[test]
+fn a_sink_that_holds_everything_is_pressed() {
+    let toml = pipeline("pressure", "hold").replace("type = 'memory'", "type = 'memory'\ncapacity_events = 20");
+    let agent = start(&toml);
+    until(&agent, "all taken", |_| taken("pressure out").len() == 100);
+    until(&agent, "all delivered", |status| status.groups[0].delivered >= 80);
+    agent.stop();
+    let report = agent.join();
+    assert!(report.status.ledger.closes, "{report:?}");
+    assert_eq!(taken("pressure out"), (0..100).collect::<Vec<_>>());
+}
+
+/// Scenario: many lanes are stuck when the agent is stopped.
+/// Guarantees: the deadline is one for all of them, not one each.
+#[test]
+fn stuck_lanes_share_one_deadline() {
+    let sinks: String = (0..6)
+        .map(|n| format!("[sinks.s{n}]\ntype = 'scripted'\ntest = 'many'\nscript = 'stuck'\nchannel = 'c'\ngroup = 'g{n}'\n"))
+        .collect();
+    let toml = format!("[agent]\nshutdown_deadline = '100 ms'\n[sources.in]\ntype = 'numbers'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n{sinks}");
+    let agent = start(&toml);
+    until(&agent, "all accepted", |status| status.sources[0].accepted == 100);
+    agent.stop();
+    let began = Instant::now();
+    let report = agent.join();
+    assert_eq!(report.troubles.len(), 6, "{:?}", report.troubles);
+    // Six waits of more than two seconds each would be twelve.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+/// Scenario: the dead letter channel has a sink of its own, and refused events come while the agent stops.
+/// Guarantees: they are delivered before that sink ends; nothing is lost in the memory channel.
+#[test]
+fn dead_letters_of_the_last_moment_are_delivered() {
+    let toml = pipeline("late", "reject")
+        + "dead_letter = 'dead'\n[channels.dead]\ntype = 'memory'\n[sinks.morgue]\ntype = 'scripted'\ntest = 'late'\nchannel = 'dead'\n";
+    let agent = start(&toml);
+    agent.stop();
+    let report = agent.join();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(taken("late morgue").len() as u64, report.status.groups[0].dead_lettered);
+}
+
+/// Scenario: a dead letter channel that the sink itself reads, and two in one group.
+/// Guarantees: both are errors of the configuration.
+#[test]
+fn dead_letter_channels_are_checked() {
+    let round = pipeline("round", "take") + "dead_letter = 'c'\n";
+    let Err(message) = plan(&round) else { panic!("round and round") };
+    assert!(message.contains("round for ever"), "{message}");
+    let sink = |name: &str, dead: &str| {
+        format!("[sinks.{name}]\ntype = 'scripted'\ntest = 'x'\nchannel = 'c'\ngroup = 'g'\ndead_letter = '{dead}'\n")
+    };
+    let toml = format!(
+        "[sources.in]\ntype = 'numbers'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n[channels.d]\ntype = 'memory'\n[channels.e]\ntype = 'memory'\n{}{}",
+        sink("a", "d"),
+        sink("b", "e")
+    );
+    let Err(message) = plan(&toml) else { panic!("two for one group") };
+    assert!(message.contains("sinks of one group have one dead letter channel"), "{message}");
+}

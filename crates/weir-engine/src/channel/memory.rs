@@ -127,6 +127,12 @@ impl Channel for MemoryChannel {
         if queue.closed {
             return Err(AppendError::Closed(ticket));
         }
+        if batch.is_empty() {
+            // Nothing to read would mean nothing to release, and the room it took would never come back.
+            drop(queue);
+            ticket.complete(Ok(()));
+            return Ok(());
+        }
         if !queue.has_room(shared.limits) {
             return Err(AppendError::Full(ticket));
         }
@@ -164,6 +170,8 @@ impl Channel for MemoryChannel {
         ChannelUsage {
             bytes: queue.bytes,
             capacity_bytes: self.shared.limits.bytes_max,
+            events_share: (queue.end - queue.start) as f64 / self.shared.limits.events_max as f64,
+            durability_mode: "none",
             appended: queue.end,
             ..ChannelUsage::default()
         }

@@ -146,18 +146,20 @@ pub struct Backlog {
 }
 
 /// How full a channel is, and its troubles.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChannelUsage {
     /// Bytes held: in memory, or on disk.
     pub bytes: u64,
     /// Most bytes it may hold.
     pub capacity_bytes: u64,
-    /// Events appended since start.
+    /// Share of the limit of events in use, where there is one; 0.0 to 1.0.
+    pub events_share: f64,
+    /// What a receipt of this channel means: `always`, `group`, `interval`, or `none` for a channel in memory.
+    pub durability_mode: &'static str,
+    /// Events appended since start, whose receipt came.
     pub appended: u64,
     /// Syncs since start; 0 for a channel without a disk.
     pub syncs: u64,
-    /// Events that were found damaged and could not be read, since start.
-    pub lost: u64,
     /// Why the channel is not well, for people; empty if it is.
     pub degraded: Vec<String>,
 }
@@ -166,7 +168,8 @@ impl ChannelUsage {
     /// Share of the capacity in use, 0.0 to 1.0 (more for a moment when single batches are large).
     #[must_use]
     pub fn fill(&self) -> f64 {
-        if self.capacity_bytes == 0 { 0.0 } else { self.bytes as f64 / self.capacity_bytes as f64 }
+        let of_bytes = if self.capacity_bytes == 0 { 0.0 } else { self.bytes as f64 / self.capacity_bytes as f64 };
+        of_bytes.max(self.events_share)
     }
 }
 
@@ -189,6 +192,16 @@ pub enum AppendError {
     /// The channel was closed.
     #[error("channel is closed")]
     Closed(ReceiptTicket),
+}
+
+impl AppendError {
+    /// The ticket of the append that did not happen.
+    #[must_use]
+    pub fn into_ticket(self) -> ReceiptTicket {
+        match self {
+            Self::Full(ticket) | Self::TooLarge { ticket, .. } | Self::Closed(ticket) => ticket,
+        }
+    }
 }
 
 /// Shows the variant; the tickets have nothing to show.

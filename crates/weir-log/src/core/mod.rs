@@ -10,8 +10,10 @@
 //! | `commit.rs` | write, sync, complete; what a failed write or sync leads to |
 //! | `segment.rs` | making and sealing segments |
 //! | `positions.rs` | persisting positions, deleting released segments, setting damaged ones aside |
+//! | `claim.rs` | before opening: the version, the directories, the lock |
 //! | `recover.rs` | opening |
 
+mod claim;
 mod commit;
 mod machine;
 mod positions;

@@ -11,20 +11,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Core;
+use super::claim::{make_dirs, refuse_newer, take_lock};
 use super::commit::Fault;
 use super::positions::quarantine;
 use crate::SyncSite;
 use crate::clock::Clock;
-use crate::disk::{Access, Disk, DiskFile, DiskLock, Locked, write_all};
+use crate::disk::{Access, Disk, DiskFile, DiskLock, write_all};
 use crate::errors::OpenError;
 use crate::format::{SEGMENT_HEADER_BYTES, arrival_seconds};
-use crate::group::{POSITION_SUFFIX, adopt, is_valid_name};
+use crate::group::adopt;
 use crate::options::LogOptions;
 use crate::report::{DamagedBytes, Health, LostRange, OpenReport, ReadOnlyReason};
 use crate::scan::WINDOW_BYTES;
 use crate::shared::{SegmentView, Shared, Start};
 use crate::slots::{Kind, Slot, SlotFile, Verdict, read_file};
-use crate::survey::{Dirs, Found, Scan, chain, identity, scan, survey};
+use crate::survey::{Dirs, Found, Scan, chain, identity, read_positions, scan, survey};
 
 /// Opens or makes the log in `dir`.
 pub(crate) fn open(
@@ -35,13 +36,16 @@ pub(crate) fn open(
 ) -> Result<(Core, OpenReport), OpenError> {
     options.check().map_err(|detail| OpenError::Options { dir: dir.to_owned(), detail })?;
     let dirs = Dirs::new(dir, options.fallback_dir.as_deref());
+    refuse_newer(&*disk, &dirs)?;
     make_dirs(&*disk, &dirs)?;
     let lock = take_lock(&*disk, dir)?;
     let mut recovery =
         Recovery { disk: &*disk, dirs: &dirs, report: OpenReport::default(), doomed: Vec::new(), released: 0 };
     let meta = recovery.read_meta()?;
-    let mut found = recovery.find_segments(&meta)?;
+    let found = recovery.find_segments(&meta)?;
     let groups = recovery.read_groups()?;
+    // Everything that could be of a newer version has been looked at: from here on, files may change.
+    let mut found = recovery.sort_out(found)?;
     recovery.doom_released(&groups, &mut found);
     let scanned = recovery.find_end(&mut found)?;
     let end = recovery.settle_end(scanned, &meta, &groups, &mut found)?;
@@ -157,45 +161,6 @@ fn start(mut core: Core, doomed: &[PathBuf]) -> Core {
     core
 }
 
-fn make_dirs(disk: &dyn Disk, dirs: &Dirs) -> Result<(), OpenError> {
-    for dir in [&dirs.root, &dirs.segments, &dirs.groups, &dirs.quarantine].into_iter().chain(&dirs.fallback) {
-        make_dir(disk, dir).map_err(OpenError::io("make the directory", dir))?;
-    }
-    Ok(())
-}
-
-/// Makes `dir`, and what is missing above it, durably.
-fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let Some(parent) = dir.parent() else { return Ok(()) };
-    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    let is_new = match disk.create_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_dir(disk, parent)?;
-            disk.create_dir(dir)?
-        }
-        made => made?,
-    };
-    // Also if it was there: whoever made it may have died before this.
-    match disk.sync_dir(parent, SyncSite::Directory) {
-        // A directory that an administrator made, below one that we may pass but not read.
-        Err(error) if !is_new && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        outcome => outcome,
-    }
-}
-
-fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {
-    let path = dir.join("lock");
-    let holder = format!("{}\n", std::process::id());
-    match disk.lock(&path, &holder).map_err(OpenError::io("lock", &path))? {
-        Locked::Held(lock) => Ok(lock),
-        Locked::Taken { holder } => {
-            let holder = holder.trim();
-            let holder = if holder.is_empty() { "(unknown)" } else { holder };
-            Err(OpenError::Locked { dir: dir.to_owned(), holder: holder.to_owned() })
-        }
-    }
-}
-
 struct Recovery<'a> {
     disk: &'a dyn Disk,
     dirs: &'a Dirs,
@@ -208,15 +173,14 @@ struct Recovery<'a> {
 
 impl Recovery<'_> {
     fn read_meta(&mut self) -> Result<Verdict, OpenError> {
-        let path = self.dirs.meta();
-        let meta = read_file(self.disk, &path, Kind::Meta).map_err(OpenError::io("read", &path))?;
+        let meta = read_file(self.disk, &self.dirs.meta(), Kind::Meta)?;
         self.report.meta_rebuilt = meta.is_some_and(|meta| meta.damaged);
         Ok(meta.unwrap_or(Verdict { newest: None, damaged: false }))
     }
 
-    /// Lists the segments, decides which log this is, and sorts out what is not part of it.
+    /// Lists the segments, and decides which log this is.
     fn find_segments(&mut self, meta: &Verdict) -> Result<Vec<Found>, OpenError> {
-        let found = survey(self.disk, self.dirs).map_err(OpenError::io("list the segments in", &self.dirs.segments))?;
+        let found = survey(self.disk, self.dirs)?;
         let stored = meta.newest.map(|slot| (slot.log_id, u32::try_from(slot.value).unwrap_or(u32::MAX)));
         let seen = identity(&found);
         self.report.meta_rebuilt |= stored.is_none() && seen.is_some();
@@ -226,11 +190,12 @@ impl Recovery<'_> {
         self.report.id = id.unwrap_or_else(|| fastrand::u64(1..=i64::MAX as u64));
         let epoch = stored.map_or(0, |(_, epoch)| epoch).max(seen.map_or(0, |(_, epoch)| epoch));
         self.report.epoch = epoch.saturating_add(1);
-        let chain = chain(self.disk, found, self.report.id).map_err(|(path, source)| OpenError::Io {
-            action: "read",
-            path,
-            source,
-        })?;
+        Ok(found)
+    }
+
+    /// Sets aside what is not part of the log.
+    fn sort_out(&mut self, found: Vec<Found>) -> Result<Vec<Found>, OpenError> {
+        let chain = chain(self.disk, found, self.report.id)?;
         self.doomed = chain.superseded;
         for path in chain.strays {
             self.set_aside(&path)?;
@@ -313,23 +278,16 @@ impl Recovery<'_> {
 
     fn read_groups(&mut self) -> Result<Vec<(String, Verdict)>, OpenError> {
         let mut groups = Vec::new();
-        let entries = self.disk.list(&self.dirs.groups).map_err(OpenError::io("list", &self.dirs.groups))?;
-        for entry in entries {
-            let Some(name) = entry.name.strip_suffix(POSITION_SUFFIX).filter(|name| is_valid_name(name)) else {
-                continue;
-            };
-            let path = self.dirs.groups.join(&entry.name);
-            let read = read_file(self.disk, &path, Kind::Position).map_err(OpenError::io("read", &path))?;
+        for (name, read) in read_positions(self.disk, self.dirs)? {
             let mut verdict = read.unwrap_or(Verdict { newest: None, damaged: true });
             let is_own = |slot: &Slot| slot.log_id == self.report.id;
             verdict.damaged |= !verdict.newest.as_ref().is_some_and(is_own);
             verdict.newest = verdict.newest.filter(is_own);
             if verdict.damaged {
-                self.report.positions_reset.push(name.to_owned());
+                self.report.positions_reset.push(name.clone());
             }
-            groups.push((name.to_owned(), verdict));
+            groups.push((name, verdict));
         }
-        groups.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(groups)
     }
 

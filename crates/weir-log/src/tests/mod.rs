@@ -8,4 +8,5 @@ mod model;
 mod mutation;
 mod parsers;
 mod threads;
+mod versions;
 mod world;

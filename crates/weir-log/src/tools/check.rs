@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use super::ToolError;
 use crate::disk::Disk;
 use crate::format::SEGMENT_HEADER_BYTES;
-use crate::group::POSITION_SUFFIX;
 use crate::report::{DamagedBytes, LostRange};
 use crate::slots::{Kind, Verdict, read_file};
-use crate::survey::{Chain, Dirs, Found, Scan, chain, identity, scan, survey};
+use crate::survey::{Chain, Dirs, Found, Scan, chain, identity, read_positions, scan, survey};
 
 /// State of the meta file or a position file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,7 +94,7 @@ impl CheckReport {
 /// Reads the whole log in `dir` and tells what is wrong with it. Changes nothing, takes no lock.
 ///
 /// # Errors
-/// [`ToolError`]: no log there, or a file system that refuses.
+/// [`ToolError`]: no log there, one of a newer version, or a file system that refuses.
 pub fn check(disk: &dyn Disk, dir: &Path, fallback_dir: Option<&Path>) -> Result<CheckReport, ToolError> {
     let dirs = Dirs::new(dir, fallback_dir);
     let (chain, meta, id) = look(disk, &dirs)?;
@@ -184,38 +183,25 @@ impl CheckReport {
 
 /// Finds the segments of the log and its identity, as opening does.
 pub(super) fn look(disk: &dyn Disk, dirs: &Dirs) -> Result<(Chain, Option<Verdict>, Option<u64>), ToolError> {
-    let path = dirs.meta();
-    let meta = read_file(disk, &path, Kind::Meta).map_err(ToolError::io("read", &path))?;
-    let found = survey(disk, dirs).map_err(ToolError::io("list the segments in", &dirs.segments))?;
+    let meta = read_file(disk, &dirs.meta(), Kind::Meta)?;
+    let found = survey(disk, dirs)?;
     if found.is_empty() && meta.is_none() {
         return Err(ToolError::NoLog { dir: dirs.root.clone() });
     }
     let stored = meta.as_ref().and_then(|meta| meta.newest).map(|slot| slot.log_id);
     let id = identity(&found).map(|(id, _)| id).or(stored);
-    let chain = chain(disk, found, id.unwrap_or_default()).map_err(|(path, source)| ToolError::Io {
-        action: "read",
-        path,
-        source,
-    })?;
+    let chain = chain(disk, found, id.unwrap_or_default())?;
     Ok((chain, meta, id))
 }
 
 pub(super) fn read_groups(disk: &dyn Disk, dirs: &Dirs, id: Option<u64>) -> Result<Vec<GroupCheck>, ToolError> {
-    let entries = match disk.list(&dirs.groups) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(ToolError::io("list", &dirs.groups))?,
-    };
     let mut groups = Vec::new();
-    for entry in entries {
-        let Some(name) = entry.name.strip_suffix(POSITION_SUFFIX) else { continue };
-        let path = dirs.groups.join(&entry.name);
-        let verdict = read_file(disk, &path, Kind::Position).map_err(ToolError::io("read", &path))?;
+    for (name, verdict) in read_positions(disk, dirs)? {
         let own =
             verdict.map(|verdict| Verdict { newest: verdict.newest.filter(|slot| Some(slot.log_id) == id), ..verdict });
         let position = own.as_ref().and_then(|verdict| verdict.newest).map(|slot| slot.value);
-        groups.push(GroupCheck { name: name.to_owned(), state: state_of(own.as_ref()), position });
+        groups.push(GroupCheck { name, state: state_of(own.as_ref()), position });
     }
-    groups.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(groups)
 }
 

@@ -30,7 +30,7 @@ pub struct DumpReport {
 /// where the range starts or ends inside one. Changes nothing, takes no lock.
 ///
 /// # Errors
-/// [`ToolError`]: no log there, or a file system that refuses.
+/// [`ToolError`]: no log there, one of a newer version, or a file system that refuses.
 pub fn dump(
     disk: &dyn Disk,
     dir: &Path,

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::errors::Refusal;
+
 /// Why a tool stopped. Damage is no reason to: it is what the tools report.
 #[derive(Debug, Error)]
 pub enum ToolError {
@@ -29,7 +31,8 @@ pub enum ToolError {
         /// Where the repaired log was to go.
         dir: PathBuf,
     },
-    /// The file system refused.
+    /// The file system refused; or, if `source` is of kind [`io::ErrorKind::Unsupported`] and says so, a newer Weir
+    /// wrote the file, and guessing at it would be worse than no answer.
     #[error("{action} {}", path.display())]
     Io {
         /// What was tried.
@@ -46,5 +49,20 @@ impl ToolError {
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+impl From<Refusal> for ToolError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Io { action, path, source } => Self::Io { action, path, source },
+            Refusal::Version { path, found, known } => {
+                let what = format!(
+                    "it is of format version {found}, this weir reads up to {known}: written by a newer Weir; \
+                     use the tools of that version"
+                );
+                Self::Io { action: "read", path, source: io::Error::new(io::ErrorKind::Unsupported, what) }
+            }
+        }
     }
 }

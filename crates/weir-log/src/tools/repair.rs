@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::ToolError;
-use super::check::{look, read_groups};
+use super::check::{GroupCheck, look, read_groups};
 use super::dump::for_each_batch;
 use crate::SyncSite;
 use crate::disk::{Disk, DiskFile, write_all};
@@ -35,11 +35,14 @@ pub struct RepairReport {
 /// has the same id and offsets. The damaged log stays as it is; nothing may write to it meanwhile.
 ///
 /// # Errors
-/// [`ToolError`]: no log there, `to` is not empty, or a file system that refuses. What was written of `to` stays.
+/// [`ToolError`]: no log there, one of a newer version, `to` is not empty, or a file system that refuses. What was
+/// written of `to` stays.
 pub fn repair(disk: &dyn Disk, dir: &Path, fallback_dir: Option<&Path>, to: &Path) -> Result<RepairReport, ToolError> {
     let dirs = Dirs::new(dir, fallback_dir);
     let (chain, _, id) = look(disk, &dirs)?;
     let id = id.ok_or_else(|| ToolError::NoLog { dir: dir.to_owned() })?;
+    // Before anything is made: a position of a newer version is refused, too.
+    let groups = read_groups(disk, &dirs, Some(id))?;
     let new = Dirs::new(to, None);
     for dir in [&new.root, &new.segments, &new.groups] {
         disk.create_dir(dir).map_err(ToolError::io("make the directory", dir))?;
@@ -63,7 +66,7 @@ pub fn repair(disk: &dyn Disk, dir: &Path, fallback_dir: Option<&Path>, to: &Pat
         outcome?;
     }
     copy.finish()?;
-    copy.write_slots(&dirs)?;
+    copy.write_slots(groups)?;
     Ok(copy.report)
 }
 
@@ -121,10 +124,10 @@ impl Copy<'_> {
     }
 
     /// The meta file and the positions, last: until they are there, nobody takes the copy for a whole one.
-    fn write_slots(&mut self, old: &Dirs) -> Result<(), ToolError> {
+    fn write_slots(&mut self, groups: Vec<GroupCheck>) -> Result<(), ToolError> {
         let sync = |dir: &Path| -> io::Result<()> { self.disk.sync_dir(dir, SyncSite::Copy) };
         sync(&self.dirs.segments).map_err(ToolError::io("sync", &self.dirs.segments))?;
-        for group in read_groups(self.disk, old, Some(self.id))? {
+        for group in groups {
             let Some(position) = group.position else { continue };
             let path = self.dirs.groups.join(format!("{}{}", group.name, crate::group::POSITION_SUFFIX));
             SlotFile::open(self.disk, path.clone(), Kind::Position, self.id, None)

@@ -43,11 +43,12 @@ fn read(cursor: &mut dyn Cursor) -> Vec<u64> {
     found
 }
 
-/// Scenario: three appends, one of them small, then reading. Guarantees: everything once, in order, with headers.
+/// Scenario: appends, one of them small and one empty, then reading. Guarantees: everything once, in order, with headers.
 fn reads_in_order(channel: &dyn Channel) {
     let mut cursor = channel.cursor("g").expect("a cursor");
     assert!(cursor.read(ALL).expect("an empty channel can be read").is_none());
     append(channel, 0..100);
+    append(channel, 100..100);
     append(channel, 100..101);
     append(channel, 101..300);
     let first = cursor.read(ReadLimit { bytes_max: 1 }).expect("read").expect("at least one batch");

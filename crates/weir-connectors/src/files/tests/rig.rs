@@ -314,7 +314,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn next(&self) -> Option<Delivery> {
-        self.group.next(ReadLimit { bytes_max: 1 << 20 }).expect("the channel works")
+        self.group.next(ReadLimit { bytes_max: 1 << 20 }, &Default::default()).expect("the channel works")
     }
 
     pub(super) fn deliver(&mut self, delivery: Delivery) -> Result<(), DeliveryError> {

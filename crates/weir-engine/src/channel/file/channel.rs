@@ -22,12 +22,12 @@ pub(super) struct FileChannel {
     name: String,
     log: Log,
     capacity_bytes: u64,
+    durability_mode: &'static str,
     batch_bytes_max: usize,
     compression: Compression,
     /// One encoder per lane that is encoding now; their tables and buffers are reused.
     encoders: Mutex<Vec<Encoder>>,
-    appended: AtomicU64,
-    lost: Arc<AtomicU64>,
+    appended: Arc<AtomicU64>,
     wakeup: Arc<Notify>,
     degraded_at_open: Vec<String>,
 }
@@ -46,6 +46,11 @@ impl FileChannel {
                 "durability interval: receipts come before the sync"
             );
         }
+        let durability_mode = match options.durability {
+            Durability::Always => "always",
+            Durability::Group { .. } => "group",
+            Durability::Interval(_) => "interval",
+        };
         let (capacity_bytes, batch_bytes_max) = (options.capacity_bytes, options.batch_bytes_max);
         let (log, report) = Log::open(Arc::new(RealDisk), path, options).map_err(|error| {
             StartError::new(format!("channel {name}: log in {} did not open", path.display()), error)
@@ -62,10 +67,10 @@ impl FileChannel {
             name: name.into(),
             log,
             capacity_bytes,
+            durability_mode,
             compression,
             encoders: Mutex::default(),
-            appended: AtomicU64::new(0),
-            lost: Arc::default(),
+            appended: Arc::default(),
             wakeup,
             degraded_at_open: troubles(&report),
             batch_bytes_max,
@@ -112,21 +117,22 @@ impl Channel for FileChannel {
             }
         };
         // The ticket stays reachable for the case that the log refuses the batch.
+        let events = u64::from(encoded.record_count());
         let slot = Arc::new(Mutex::new(Some(ticket)));
-        let (done, name) = (slot.clone(), self.name.clone());
+        let (done, name, appended) = (slot.clone(), self.name.clone(), self.appended.clone());
         let completion = Box::new(move |outcome: Result<(), weir_log::AppendFailure>| {
+            if outcome.is_ok() {
+                appended.fetch_add(events, Relaxed);
+            }
             if let Some(ticket) = done.lock().take() {
-                ticket
-                    .complete(outcome.map_err(|failure| ReceiptFailure { channel: name, reason: failure.to_string() }));
+                let failed =
+                    |failure: weir_log::AppendFailure| ReceiptFailure { channel: name, reason: failure.to_string() };
+                ticket.complete(outcome.map_err(failed));
             }
         });
         let bytes = encoded.as_bytes().len();
-        let events = u64::from(encoded.record_count());
         match self.log.append(encoded, batch.arrival_ms(), completion) {
-            Ok(_) => {
-                self.appended.fetch_add(events, Relaxed);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(error) => {
                 let ticket = slot.lock().take().expect("a refused append leaves its completion uncalled");
                 Err(match error {
@@ -150,7 +156,7 @@ impl Channel for FileChannel {
         let group =
             self.log.group(group).map_err(|error| self.error("position of a group could not be opened", error))?;
         let id = ChannelId { log: self.log.id(), partition: 0 };
-        Ok(Box::new(FileCursor::new(&self.name, id, self.log.clone(), group, self.wakeup.clone(), self.lost.clone())))
+        Ok(Box::new(FileCursor::new(&self.name, id, self.log.clone(), group, self.wakeup.clone())))
     }
 
     fn usage(&self) -> ChannelUsage {
@@ -165,7 +171,8 @@ impl Channel for FileChannel {
             capacity_bytes: self.capacity_bytes,
             appended: self.appended.load(Relaxed),
             syncs: status.sync_count,
-            lost: self.lost.load(Relaxed),
+            events_share: 0.0,
+            durability_mode: self.durability_mode,
             degraded,
         }
     }

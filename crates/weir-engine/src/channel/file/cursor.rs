@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::sync::Notify;
 use tracing::error;
-use weir_codec::record_batch::{Decoder, DecoderOptions};
+use weir_codec::record_batch::{Decoded, Decoder, DecoderOptions};
 use weir_event::{ArenaPool, ChannelId, EventBatch};
 use weir_log::{Group, Log, ReadChunk as StoredChunk, Reader, StoredBatch};
 
@@ -26,85 +25,88 @@ pub(super) struct FileCursor {
     reader: Reader,
     decoder: Decoder,
     wakeup: Arc<Notify>,
-    lost: Arc<AtomicU64>,
     /// Arrival of what was read and not released, by end offset: the age of the backlog without reading it again.
     arrivals: VecDeque<(u64, i64)>,
 }
 
 impl FileCursor {
-    pub(super) fn new(
-        name: &str,
-        id: ChannelId,
-        log: Log,
-        group: Group,
-        wakeup: Arc<Notify>,
-        lost: Arc<AtomicU64>,
-    ) -> Self {
+    pub(super) fn new(name: &str, id: ChannelId, log: Log, group: Group, wakeup: Arc<Notify>) -> Self {
         let reader = group.reader(group.position());
         // The reader of the log has checked the CRC.
-        let options = DecoderOptions { verify_crc: false, ..DecoderOptions::default() };
+        let options = DecoderOptions {
+            verify_crc: false,
+            // What this log took it must give back: limits against foreign bytes would turn into loss here. A batch is as
+            // large as the source that sealed it allows.
+            decompressed_bytes_max: usize::MAX,
+            decompression_ratio_max: usize::MAX,
+            columns_max: usize::MAX,
+        };
         let decoder = Decoder::new(ArenaPool::new(DECODED_BYTES, DECODED_FREE_MAX), options);
         let name = name.to_owned();
-        Self { name, id, log, group, reader, decoder, wakeup, lost, arrivals: VecDeque::new() }
+        Self { name, id, log, group, reader, decoder, wakeup, arrivals: VecDeque::new() }
     }
 
     fn failure(&self, message: String, source: impl std::error::Error + Send + Sync + 'static) -> ChannelError {
         ChannelError { channel: self.name.clone(), message, source: Some(Box::new(source)) }
     }
 
-    /// Decodes the part of `stored` that lies in `wanted`, and accounts for what is missing from `wanted.start` on.
+    /// Decodes the part of `stored` that lies in `wanted`, and accounts for every offset from `wanted.start` on.
     fn decode(&mut self, stored: StoredChunk, wanted: Range<u64>) -> Result<Option<ReadChunk>, ChannelError> {
+        let inside = |range: &Range<u64>| range.start.max(wanted.start)..range.end.min(wanted.end);
         let (gone, holes): (Vec<_>, Vec<_>) = stored.lost.into_iter().partition(|lost| lost.was_durable);
-        let mut lost: Vec<Range<u64>> = gone.into_iter().map(|lost| lost.offsets).collect();
-        let mut end = wanted.start;
-        let mut unsynced = 0;
-        for hole in holes {
-            let inside = hole.offsets.start.max(wanted.start)..hole.offsets.end.min(wanted.end);
-            unsynced += inside.end.saturating_sub(inside.start);
-            end = end.max(inside.end);
-        }
+        let mut lost: Vec<_> = gone.iter().map(|lost| inside(&lost.offsets)).collect();
+        let holes: Vec<_> = holes.iter().map(|hole| inside(&hole.offsets)).filter(|hole| !hole.is_empty()).collect();
+        let mut found: Vec<_> = lost.iter().chain(&holes).cloned().collect();
         let mut batches = Vec::with_capacity(stored.batches.len());
-        for batch in stored.batches {
-            let range = batch.range();
-            if range.start >= wanted.end {
-                break;
+        for batch in &stored.batches {
+            let range = inside(&batch.range());
+            if range.is_empty() {
+                continue;
             }
-            end = end.max(range.end.min(wanted.end));
-            match self.events(&batch, &wanted) {
-                Ok(events) => batches.push(events),
-                Err(reason) => {
-                    // Its CRC was right, so it is not damage of the disk but a batch that nobody can read: counted as lost.
-                    error!(channel = %self.name, first = range.start, end = range.end, %reason, "stored batch cannot be decoded");
-                    lost.push(range);
-                }
-            }
+            batches.push(self.events(batch, &wanted)?);
+            found.push(range);
         }
-        for range in &mut lost {
-            end = end.max(range.end.min(wanted.end));
-            *range = range.start.max(wanted.start)..range.end.min(wanted.end);
+        found.retain(|range| !range.is_empty());
+        found.sort_by_key(|range| range.start);
+        let mut end = wanted.start;
+        for range in &found {
+            if range.start > end {
+                // Between two things that are there and of which nobody said anything: removed by hand.
+                lost.push(end..range.start);
+            }
+            end = end.max(range.end);
         }
         lost.retain(|range| !range.is_empty());
         for range in &lost {
-            self.lost.fetch_add(range.end - range.start, Relaxed);
             error!(channel = %self.name, first = range.start, end = range.end, "events in the log are damaged and cannot be delivered");
         }
         if end == wanted.start {
             return Ok(None);
         }
+        let unsynced = holes.iter().map(|hole| hole.end - hole.start).sum();
         Ok(Some(ReadChunk { partition: 0, range: wanted.start..end, batches, lost, unsynced }))
     }
 
-    fn events(&mut self, stored: &StoredBatch, wanted: &Range<u64>) -> Result<EventBatch, String> {
+    /// The events of a stored batch. One whose CRC is right and that cannot be decoded is no damage: it is held, for a
+    /// Weir that can.
+    fn events(&mut self, stored: &StoredBatch, wanted: &Range<u64>) -> Result<EventBatch, ChannelError> {
         let range = stored.range();
-        let batch = self
-            .decoder
-            .decode(stored.bytes.clone(), Some(self.id), stored.arrival_ms())
-            .map_err(|error| error.to_string())?
-            .into_events()
-            .ok_or("a control batch where events were expected")?;
+        let decoded = self.decoder.decode(stored.bytes.clone(), Some(self.id), stored.arrival_ms());
+        let batch = match decoded.map(Decoded::into_events) {
+            Ok(Some(batch)) => batch,
+            Ok(None) => EventBatch::from_bodies::<&[u8]>(&[], stored.arrival_ms()),
+            Err(error) => {
+                let message = format!(
+                    "the batch at offset {} is whole but cannot be decoded; it is held. Was it written by a newer version? \
+                     weir log dump shows what lies behind it",
+                    range.start
+                );
+                return Err(self.failure(message, error));
+            }
+        };
         let start = wanted.start.saturating_sub(range.start) as usize;
         let end = (wanted.end.min(range.end) - range.start) as usize;
-        if (start, end) == (0, batch.len()) { Ok(batch) } else { Ok(batch.slice(start..end)) }
+        Ok(if batch.is_empty() || (start, end) == (0, batch.len()) { batch } else { batch.slice(start..end) })
     }
 
     /// Arrival of the oldest event that is not released, read from the log where it is not known yet.

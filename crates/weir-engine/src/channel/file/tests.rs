@@ -59,3 +59,30 @@ fn an_oversized_batch_is_handed_back() {
     append(&channel, &big.slice(0..50)).expect("a half fits");
     assert_eq!(channel.usage().appended, 50);
 }
+
+/// Scenario: a batch that is small when compressed and beyond the decoder's usual limits: very many events, very many
+/// headers.
+/// Guarantees: what the log took it gives back.
+#[test]
+fn unusual_batches_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits = LogOptions { segment_bytes: 32 << 20, batch_bytes_max: 8 << 20, ..options() };
+    let channel = FileChannel::open("c", folder.path(), limits, Compression::Zstd).expect("opens");
+    let mut wide = EventBatch::from_bodies(&["x"], 1);
+    for number in 0..300 {
+        wide.set_constant(weir_event::HeaderName::new(&format!("header-{number}")), "v");
+    }
+    let mut long = EventBatch::from_bodies(&vec!["x"; 600_000], 1);
+    for number in 0..4 {
+        long.set_constant(weir_event::HeaderName::new(&format!("a-header-with-a-name-{number}")), "and a value of its own");
+    }
+    append(&channel, &wide).expect("room");
+    append(&channel, &long).expect("room");
+    let mut cursor = channel.cursor("g").expect("a cursor");
+    let mut events = 0;
+    while let Some(chunk) = cursor.read(ReadLimit { bytes_max: 1 << 24 }).expect("read") {
+        assert!(chunk.lost.is_empty());
+        events += chunk.events();
+    }
+    assert_eq!(events, 600_001);
+}
