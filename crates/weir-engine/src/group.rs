@@ -153,11 +153,7 @@ impl Group {
     ///
     /// # Errors
     /// [`ChannelError`] if the channel cannot be read; nothing moved.
-    pub fn next(
-        self: &Arc<Self>,
-        limit: ReadLimit,
-        lane: &Arc<LaneNacks>,
-    ) -> Result<Option<Delivery>, ChannelError> {
+    pub fn next(self: &Arc<Self>, limit: ReadLimit, lane: &Arc<LaneNacks>) -> Result<Option<Delivery>, ChannelError> {
         let mut state = self.state.lock();
         let (chunk, repeated) = match state.retry.pop_front() {
             Some((partition, range)) => match state.cursor.read_again(partition, range.clone(), limit) {

@@ -111,17 +111,19 @@ impl BatchBuilder {
     #[must_use]
     pub fn seal_bytes(&mut self, arena: Bytes, arrival_ms: i64) -> EventBatch {
         let rows = self.bodies.len();
-        self.rows_hint = rows;
+        // A small batch now and then must not make the next large one grow from nothing.
+        self.rows_hint = rows.max(self.rows_hint - self.rows_hint / 8);
+        let room = self.rows_hint;
         let mut columns = Vec::with_capacity(self.columns.len());
         for (name, values) in &mut self.columns {
             let column = match values {
                 Values::I64(values) if !values.is_empty() => {
-                    let mut values = take_with_capacity(values, rows);
+                    let mut values = take(values, room);
                     values.resize(rows, ABSENT_I64);
                     Column::I64(Arc::new(values))
                 }
                 Values::Text(values) if !values.is_empty() => {
-                    let mut spans = take_with_capacity(values, rows);
+                    let mut spans = take(values, room);
                     spans.resize(rows, Span::ABSENT);
                     Column::Text(TextColumn { arena: arena.clone(), spans: Arc::new(spans) })
                 }
@@ -129,7 +131,7 @@ impl BatchBuilder {
             };
             columns.push((name.clone(), column));
         }
-        let spans = take_with_capacity(&mut self.bodies, rows);
+        let spans = take(&mut self.bodies, room);
         EventBatch::new(TextColumn { arena, spans: Arc::new(spans) }, columns, arrival_ms)
     }
 }
@@ -141,6 +143,13 @@ fn fill<T: Copy>(values: &mut Vec<T>, rows: usize, absent: T, rows_hint: usize) 
     }
 }
 
-fn take_with_capacity<T>(values: &mut Vec<T>, capacity: usize) -> Vec<T> {
-    std::mem::replace(values, Vec::with_capacity(capacity))
+/// The values of a finished batch. A mostly empty vector stays with the builder and its few values are copied, so that
+/// small batches in a channel do not hold the room of large ones.
+fn take<T: Copy>(values: &mut Vec<T>, room: usize) -> Vec<T> {
+    if values.len() < values.capacity() / 4 {
+        let few = values.as_slice().to_vec();
+        values.clear();
+        return few;
+    }
+    std::mem::replace(values, Vec::with_capacity(room))
 }

@@ -22,7 +22,7 @@ mod header;
 mod position;
 
 pub use arena::{Arena, ArenaPool};
-pub use batch::EventBatch;
+pub use batch::{EventBatch, Numbers};
 pub use builder::{BatchBuilder, ColumnId};
 pub use column::{ABSENT_I64, Column, Span, TextColumn};
 pub use header::{HeaderName, names};

@@ -161,9 +161,9 @@ impl StatusCollector {
         counters(encoder, "channel_appended_events", "Events appended since start", appended.collect())?;
         let syncs = channels.iter().map(|channel| (vec![("channel", channel.name.as_str())], channel.syncs));
         counters(encoder, "channel_syncs", "Syncs to disk since start", syncs.collect())?;
-        let modes = channels.iter().map(|channel| {
-            (vec![("channel", channel.name.as_str()), ("mode", channel.durability_mode.as_str())], 1.0)
-        });
+        let modes = channels
+            .iter()
+            .map(|channel| (vec![("channel", channel.name.as_str()), ("mode", channel.durability_mode.as_str())], 1.0));
         gauges(encoder, "channel_durability_mode", "1 for the mode the channel runs in", modes.collect())?;
         let bytes = channels.iter().map(|channel| (vec![("channel", channel.name.as_str())], channel.bytes as f64));
         gauges(encoder, "channel_bytes", "Bytes held", bytes.collect())?;

@@ -31,7 +31,7 @@ c2.type = "memory"
 [sinks.out]
 type = "files"
 channel = "c1"
-path = "${HOME:-/home/weir}/$${x}"
+path = "${HOME:-/srv/weir}/$${x}"
 roll.size = "${SIZE}"
 roll.events = "1.5 k"
 password = "env:TOKEN"
@@ -74,7 +74,7 @@ fn getters_give_what_was_written() {
     assert_eq!(mapping, [("b", vec!["c1"]), ("a", vec!["c1", "c2"])]);
 
     let options = &config.find(ComponentKind::Sink, "out").expect("a sink").options;
-    assert_eq!(options.path("path"), Path::new("/home/weir/${x}"));
+    assert_eq!(options.path("path"), Path::new("/srv/weir/${x}"));
     assert_eq!(options.bytes("roll.size"), 2 << 20);
     assert_eq!(options.count_opt("roll.events"), Some(1500));
     assert_eq!(options.duration("roll.interval"), Duration::from_secs(30));

@@ -54,14 +54,10 @@ impl Interceptor for Timestamp {
 
     fn intercept(&mut self, mut batch: EventBatch) -> EventBatch {
         let arrival_ms = batch.arrival_ms();
-        let existing = |batch: &EventBatch, row| -> Option<i64> {
-            std::str::from_utf8(&batch.header(row, self.header.as_str())?).ok()?.trim().parse().ok()
-        };
-        let values = (0..batch.len()).map(|row| match self.preserve_existing {
-            true => existing(&batch, row).unwrap_or(arrival_ms),
-            false => arrival_ms,
-        });
-        let values = values.collect();
+        let existing = batch.numbers(self.header.as_str());
+        let values = (0..batch.len())
+            .map(|row| existing.get(row).filter(|_| self.preserve_existing).unwrap_or(arrival_ms))
+            .collect();
         batch.set_i64(self.header.clone(), values);
         batch
     }

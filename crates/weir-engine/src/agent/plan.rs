@@ -123,14 +123,17 @@ impl Plan {
             let channel = sink.options.text("channel");
             let dead_letter = sink.options.text_opt("dead_letter");
             if dead_letter == Some(channel) {
-                let message = "the dead letter channel is the channel the sink reads: refused events would go round for ever";
+                let message =
+                    "the dead letter channel is the channel the sink reads: refused events would go round for ever";
                 diagnostics.push(sink.options.error("dead_letter", message).with_hint("name another channel"));
             }
             let group = (channel, sink.options.text_opt("group").unwrap_or("default"));
             let (first, expected) = *by_group.entry(group).or_insert((&sink.name, dead_letter));
             if expected != dead_letter {
-                let message = format!("sinks of one group have one dead letter channel; sink {first} of this group has another");
-                diagnostics.push(sink.options.error("dead_letter", message).with_hint("give both the same, or each a group"));
+                let message =
+                    format!("sinks of one group have one dead letter channel; sink {first} of this group has another");
+                diagnostics
+                    .push(sink.options.error("dead_letter", message).with_hint("give both the same, or each a group"));
             }
         }
     }

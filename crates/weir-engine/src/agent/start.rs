@@ -209,12 +209,7 @@ impl Agent {
     }
 }
 
-fn sink_context(
-    sink: &Planned<dyn SinkSpec>,
-    plan: &Plan,
-    group: &Arc<Group>,
-    positions: &[Position],
-) -> SinkContext {
+fn sink_context(sink: &Planned<dyn SinkSpec>, plan: &Plan, group: &Arc<Group>, positions: &[Position]) -> SinkContext {
     SinkContext {
         name: sink.name.clone(),
         data_dir: plan.agent.path_opt("data_dir").map(Into::into),

@@ -344,9 +344,13 @@ fn a_sink_that_holds_everything_is_pressed() {
 #[test]
 fn stuck_lanes_share_one_deadline() {
     let sinks: String = (0..6)
-        .map(|n| format!("[sinks.s{n}]\ntype = 'scripted'\ntest = 'many'\nscript = 'stuck'\nchannel = 'c'\ngroup = 'g{n}'\n"))
+        .map(|n| {
+            format!("[sinks.s{n}]\ntype = 'scripted'\ntest = 'many'\nscript = 'stuck'\nchannel = 'c'\ngroup = 'g{n}'\n")
+        })
         .collect();
-    let toml = format!("[agent]\nshutdown_deadline = '100 ms'\n[sources.in]\ntype = 'numbers'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n{sinks}");
+    let toml = format!(
+        "[agent]\nshutdown_deadline = '100 ms'\n[sources.in]\ntype = 'numbers'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n{sinks}"
+    );
     let agent = start(&toml);
     until(&agent, "all accepted", |status| status.sources[0].accepted == 100);
     agent.stop();

@@ -74,7 +74,10 @@ fn unusual_batches_come_back() {
     }
     let mut long = EventBatch::from_bodies(&vec!["x"; 600_000], 1);
     for number in 0..4 {
-        long.set_constant(weir_event::HeaderName::new(&format!("a-header-with-a-name-{number}")), "and a value of its own");
+        long.set_constant(
+            weir_event::HeaderName::new(&format!("a-header-with-a-name-{number}")),
+            "and a value of its own",
+        );
     }
     append(&channel, &wide).expect("room");
     append(&channel, &long).expect("room");
