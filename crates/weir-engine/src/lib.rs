@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod backoff;
+mod chain;
 pub mod channel;
 pub mod clock;
 pub mod delivery;
@@ -23,3 +24,5 @@ mod sink_lane;
 pub mod source;
 pub mod status;
 pub mod stop;
+
+pub use chain::chain;

@@ -56,14 +56,7 @@ impl Failure {
 
     /// The same with the causes of `error`.
     pub(crate) fn because(what: &str, error: &dyn std::error::Error) -> Self {
-        let mut message = format!("{what}: {error}");
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            message.push_str(": ");
-            message.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        Self::new(message)
+        Self::new(format!("{what}: {}", weir_engine::chain(error)))
     }
 }
 

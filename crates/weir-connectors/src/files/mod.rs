@@ -8,7 +8,7 @@
 //!
 //! Finished files appear by an atomic rename, are never changed afterwards, and their names carry the positions of
 //! their events. So a restart can tell what is in files already, and a durable channel plus this sink is effectively
-//! once: every event in exactly one finished file.
+//! once: every event in exactly one finished file, where one sink has the group to itself.
 //!
 //! Invariants
 //! - A token is acknowledged when every file that holds one of its events is finished: written, synced, renamed, its
@@ -36,9 +36,11 @@
 //! | disk full | everything in progress is removed, the delivery comes again: `tests::faults::a_full_disk_loses_and_repeats_nothing`; on a memory channel what was acknowledged is finished first: `tests::faults::a_full_disk_keeps_what_was_acknowledged` |
 //! | another sink of the group takes a delivery between | files are finished at the gap: `tests::a_gap_finishes_files` |
 //!
-//! `log` below stands for the identity of the channel: a log that is made anew is another one, and nothing is concluded
-//! from its offsets. What is *not* promised: after a change of `path` that gives old directories a new meaning, events
-//! between the released position and the crash may be taken for written; change `prefix` with it.
+//! `log` below stands for the identity of the channel: a log that is made anew is another one, and nothing is
+//! concluded from its offsets. What is *not* promised: two sinks of one group with different folders or prefixes do
+//! not see each other's files, so an event that one has finished and not yet released may come to the other after a
+//! crash. And after a change of `path` that gives old directories a new meaning, events between the released position
+//! and the crash may be taken for written; change `prefix` with it.
 
 mod buckets;
 mod committed;

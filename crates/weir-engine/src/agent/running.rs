@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
-use super::start::{Channels, chain};
+use super::start::Channels;
 use super::watch::{Watch, Watched};
+use crate::chain;
 use crate::channel::Channel;
 use crate::ledger::SourceLedger;
 use crate::status::AgentStatus;

@@ -12,6 +12,7 @@ use tracing::{error, info};
 use super::plan::{Plan, Planned};
 use super::running::{Agent, RunningSource};
 use super::watch::Watch;
+use crate::chain;
 use crate::channel::{Channel, Position, ReadLimit};
 use crate::group::Group;
 use crate::ledger::{SinkLedger, SourceLedger};
@@ -216,18 +217,6 @@ fn sink_context(sink: &Planned<dyn SinkSpec>, plan: &Plan, group: &Arc<Group>, p
         channel_is_durable: group.channel().is_durable(),
         positions: positions.to_vec(),
     }
-}
-
-/// The message of an error and its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 /// A lane: a thread with a single-threaded runtime, so that a lane may block without holding up another.

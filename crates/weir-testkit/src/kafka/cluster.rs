@@ -1,0 +1,261 @@
+//! The nodes together, once they run: see `start.rs` for how they come to.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use thiserror::Error;
+
+use super::certificates::Certificates;
+use super::distribution::Distribution;
+use super::node::{self, Activity, Node};
+use super::options::{ClusterOptions, Listener, Mechanism, Topic};
+use super::probe::Metadata;
+use super::properties;
+use super::start::{StartError, preparing};
+use super::tools::Tools;
+use crate::servers::process::RunError;
+use crate::servers::report;
+
+/// A session of a dead node runs out after 5 s, an election takes 2 s, catching up as long as there is to catch up.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two questions to the nodes.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Running brokers; all end when this is dropped. May be shared by tests: every method takes `&self`.
+#[derive(Debug)]
+pub struct Cluster {
+    pub(super) options: ClusterOptions,
+    pub(super) distribution: Distribution,
+    pub(super) certificates: Option<Certificates>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) folder: Option<TempDir>,
+    pub(super) keeps_logs: AtomicBool,
+}
+
+/// Why a node could not be killed, stopped, paused or resumed.
+#[derive(Debug, Error)]
+#[error("cannot {action} broker {broker}: {cause}")]
+pub struct ControlError {
+    action: &'static str,
+    broker: u32,
+    cause: io::Error,
+}
+
+impl Cluster {
+    /// `host:port` of every broker, separated by commas: the plain listener.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
+        self.nodes.iter().map(|node| node.address().to_string()).collect::<Vec<_>>().join(",")
+    }
+
+    /// `host:port` of `listener` of every broker, separated by commas.
+    ///
+    /// # Panics
+    /// If the options did not ask for this listener.
+    #[must_use]
+    pub fn bootstrap_by(&self, listener: Listener) -> String {
+        let asked = self.options.listeners.iter().position(|asked| *asked == listener);
+        let index = asked.unwrap_or_else(|| panic!("the cluster was started without {listener:?}"));
+        self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.place.listeners[index])).collect::<Vec<_>>().join(",")
+    }
+
+    /// `host:port` of the plain listener of `broker`.
+    #[must_use]
+    pub fn address(&self, broker: u32) -> String {
+        self.node(broker).address().to_string()
+    }
+
+    /// The properties of a Java client that comes in by `listener`; `mechanism` matters where that has SASL.
+    ///
+    /// # Panics
+    /// If `listener` has TLS and the options asked for no listener with TLS.
+    #[must_use]
+    pub fn client_properties(&self, listener: Listener, mechanism: Mechanism) -> String {
+        properties::of_client(listener, mechanism, self.certificates.as_ref())
+    }
+
+    /// What a TLS client needs; `None` if the options asked for no listener with TLS.
+    #[must_use]
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.certificates.as_ref()
+    }
+
+    /// What the cluster was started with.
+    #[must_use]
+    pub fn options(&self) -> &ClusterOptions {
+        &self.options
+    }
+
+    /// The release, with those of its tools that need no cluster.
+    #[must_use]
+    pub fn distribution(&self) -> &Distribution {
+        &self.distribution
+    }
+
+    /// Kafka's own tools, by the plain listener.
+    #[must_use]
+    pub fn tools(&self) -> Tools<'_> {
+        Tools::new(self)
+    }
+
+    /// Creates a topic and waits until every partition has a leader. 1 to 2 s.
+    ///
+    /// # Errors
+    /// [`RunError`] if the tool fails: the topic exists, or wants more brokers than there are.
+    pub fn create_topic(&self, topic: &Topic) -> Result<(), RunError> {
+        self.tools().create(topic)?;
+        self.until("the new topic is led", |metadata| {
+            (0..topic.partitions)
+                .all(|partition| metadata.partition(&topic.name, partition).is_some_and(|state| state.leader.is_some()))
+        });
+        Ok(())
+    }
+
+    /// What the first broker that answers knows. A paused or dead one is not asked.
+    ///
+    /// # Errors
+    /// What the last one asked did wrong.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        let mut result = Err(io::Error::new(io::ErrorKind::NotConnected, "no broker is up"));
+        for node in &self.nodes {
+            if result.is_err() && node.activity()? == Activity::Up {
+                result = node.metadata();
+            }
+        }
+        result
+    }
+
+    /// Waits until `condition` holds for [`Cluster::metadata`].
+    ///
+    /// # Panics
+    /// After 60 s, naming `what` was waited for.
+    #[track_caller]
+    pub fn until(&self, what: &str, condition: impl Fn(&Metadata) -> bool) {
+        let deadline = Instant::now() + CHANGE_PATIENCE;
+        loop {
+            let metadata = self.metadata();
+            if metadata.as_ref().is_ok_and(&condition) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "waited {CHANGE_PATIENCE:?} for: {what}; last answer: {metadata:?}");
+            std::thread::park_timeout(LOOK);
+        }
+    }
+
+    /// Waits until every partition is led and on all its replicas in full: the cluster is healed.
+    ///
+    /// # Panics
+    /// After 60 s.
+    #[track_caller]
+    pub fn until_in_sync(&self) {
+        self.until("every partition is in sync", |metadata| {
+            metadata
+                .partitions
+                .iter()
+                .all(|state| state.leader.is_some() && state.in_sync.len() == state.replicas.len())
+        });
+    }
+
+    /// Kills `broker` (SIGKILL), paused or not. The others miss it after 5 s.
+    ///
+    /// # Errors
+    /// [`ControlError`] if the system refuses.
+    pub fn kill(&self, broker: u32) -> Result<(), ControlError> {
+        self.control("kill", broker, Node::kill)
+    }
+
+    /// Ends `broker` in order (SIGTERM): it hands over what it leads. Killed if that takes more than 30 s.
+    ///
+    /// # Errors
+    /// [`ControlError`] if the system refuses.
+    pub fn stop(&self, broker: u32) -> Result<(), ControlError> {
+        self.control("stop", broker, Node::stop)
+    }
+
+    /// Pauses `broker` (SIGSTOP): its connections stay open and silent. The others miss it after 5 s.
+    ///
+    /// # Errors
+    /// [`ControlError`] if it is down.
+    pub fn pause(&self, broker: u32) -> Result<(), ControlError> {
+        self.control("pause", broker, Node::pause)
+    }
+
+    /// Lets a paused `broker` go on (SIGCONT).
+    ///
+    /// # Errors
+    /// [`ControlError`] if it is down.
+    pub fn resume(&self, broker: u32) -> Result<(), ControlError> {
+        self.control("resume", broker, Node::resume)
+    }
+
+    fn control(
+        &self,
+        action: &'static str,
+        broker: u32,
+        act: impl FnOnce(&Node) -> io::Result<()>,
+    ) -> Result<(), ControlError> {
+        act(self.node(broker)).map_err(|cause| ControlError { action, broker, cause })
+    }
+
+    /// Starts `broker` again on its ports and its data, after stopping it in order if it is up, and waits until it is one of
+    /// the cluster. After a kill that takes until its old session has run out: up to 8 s.
+    ///
+    /// # Errors
+    /// [`StartError`] if it does not come back.
+    pub fn restart(&self, broker: u32) -> Result<(), StartError> {
+        let node = self.node(broker);
+        node.stop().map_err(preparing("stop a broker"))?;
+        node.start(&self.distribution, &self.options).map_err(preparing("start a broker"))?;
+        self.until_ready()
+    }
+
+    /// Process id of `broker`, to read its CPU time and memory from; `None` if it is down.
+    #[must_use]
+    pub fn process_id(&self, broker: u32) -> Option<u32> {
+        self.node(broker).process_id()
+    }
+
+    /// The file that `broker` logs to, over all its starts.
+    #[must_use]
+    pub fn log(&self, broker: u32) -> PathBuf {
+        self.node(broker).log()
+    }
+
+    /// The segments of `partition` of `topic` on `broker`, oldest first: for [`Distribution::dump_log`].
+    ///
+    /// # Errors
+    /// If this broker has no such partition.
+    pub fn segments(&self, broker: u32, topic: &str, partition: u32) -> io::Result<Vec<PathBuf>> {
+        node::segments(&self.node(broker).data(), topic, partition)
+    }
+
+    /// Leaves folder and logs where they are when the cluster is dropped, and names them on standard error: for a test that
+    /// failed. A drop during a panic does so by itself.
+    pub fn keep_logs(&self) {
+        self.keeps_logs.store(true, Ordering::Relaxed);
+    }
+
+    #[track_caller]
+    pub(super) fn node(&self, broker: u32) -> &Node {
+        let found = self.nodes.iter().find(|node| node.place.id == broker);
+        found.unwrap_or_else(|| panic!("there is no broker {broker} among {}", self.nodes.len()))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for node in &self.nodes {
+            if let Err(error) = node.kill() {
+                report(&format!("kafka: broker {} may still run: {error}", node.place.id));
+            }
+        }
+        if (self.keeps_logs.load(Ordering::Relaxed) || std::thread::panicking())
+            && let Some(folder) = self.folder.take()
+        {
+            report(&format!("kafka: the logs of the brokers are kept in {}", folder.keep().display()));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A release on this machine: its jars, its tools, and how a Java machine is started with them.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::options::{Tuning, Version};
+use crate::servers::Unavailable;
+use crate::servers::artifacts::{Artifacts, require_java};
+use crate::servers::process::{self, Output, RunError};
+
+/// A tool takes 1 to 3 s; most of that is the start of its Java machine, which a busy machine stretches.
+const TOOL_PATIENCE: Duration = Duration::from_secs(90);
+
+/// The jars of one release and a Java that runs them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Distribution {
+    version: Version,
+    jars: PathBuf,
+}
+
+impl Distribution {
+    /// Looks for Java and the jars; the first time it fetches them: 55 MB, 10 s to a minute.
+    ///
+    /// # Errors
+    /// [`Unavailable`], with the reason, if either is missing and cannot be had.
+    pub fn find(version: Version) -> Result<Self, Unavailable> {
+        // The brokers themselves log nothing unless there is a binding of slf4j among the jars.
+        let (java_version_min, name, coordinates) = match version {
+            Version::V3_9 => (
+                11,
+                "kafka-3.9.1",
+                [
+                    "org.apache.kafka:kafka_2.13:3.9.1",
+                    "org.apache.kafka:kafka-tools:3.9.1",
+                    "org.slf4j:slf4j-reload4j:1.7.36",
+                ],
+            ),
+            Version::V4_3 => (
+                17,
+                "kafka-4.3.1",
+                [
+                    "org.apache.kafka:kafka_2.13:4.3.1",
+                    "org.apache.kafka:kafka-tools:4.3.1",
+                    "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4",
+                ],
+            ),
+        };
+        require_java(java_version_min)?;
+        let jars = Artifacts { name, coordinates: &coordinates }.folder()?;
+        Ok(Self { version, jars })
+    }
+
+    /// The release.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Runs the tool whose class is `class` with `arguments` and `input`, and waits for its end, 90 s at most.
+    ///
+    /// # Errors
+    /// [`RunError`] if it does not start, fails or takes too long.
+    pub fn run(&self, class: &str, arguments: &[OsString], input: &[u8]) -> Result<Output, RunError> {
+        let start = |cause| RunError::Start { command: class.to_owned(), cause };
+        let mut logging = tempfile::Builder::new().suffix(".properties").tempfile().map_err(start)?;
+        logging.write_all(logging_text(self.version, "ERROR").as_bytes()).map_err(start)?;
+        let mut command = self.java(logging.path());
+        // A tool lives for a second: it never gets to the compiler that optimises.
+        command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", class]).args(arguments);
+        process::run(class, &mut command, input, TOOL_PATIENCE)
+    }
+
+    /// What `kafka-dump-log` prints about `segments` (files of any log of record batches of format v2 whose names are base
+    /// offsets, ours too), with further `arguments`: `--deep-iteration`, `--print-data-log`. Needs no broker.
+    ///
+    /// # Errors
+    /// [`RunError`] if the tool fails. It does not fail because of what it finds in a segment.
+    pub fn dump_log(&self, segments: &[&Path], arguments: &[&str]) -> Result<Output, RunError> {
+        let mut files = OsString::new();
+        for (index, segment) in segments.iter().enumerate() {
+            files.push(if index == 0 { "" } else { "," });
+            files.push(segment);
+        }
+        let mut all = vec![OsString::from("--files"), files];
+        all.extend(arguments.iter().map(OsString::from));
+        let class = match self.version {
+            Version::V3_9 => "kafka.tools.DumpLogSegments",
+            Version::V4_3 => "org.apache.kafka.tools.DumpLogSegments",
+        };
+        self.run(class, &all, b"")
+    }
+
+    /// A Java machine for one node. `logging` is a file of [`logging_text`].
+    pub(super) fn node(&self, tuning: Tuning, logging: &Path, properties: &Path) -> Command {
+        let mut command = self.java(logging);
+        match tuning {
+            Tuning::QuickStart => command.args(["-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1"]),
+            Tuning::Throughput => command.args(["-Xms256m", "-Xmx768m"]),
+        };
+        command.arg("kafka.Kafka").arg(properties);
+        command
+    }
+
+    fn java(&self, logging: &Path) -> Command {
+        let logging = match self.version {
+            Version::V3_9 => format!("-Dlog4j.configuration=file:{}", logging.display()),
+            Version::V4_3 => format!("-Dlog4j2.configurationFile={}", logging.display()),
+        };
+        let mut command = Command::new("java");
+        // One collector thread: the nodes share the cores with each other and with what is tested.
+        command.args(["-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true", logging.as_str(), "-cp"]);
+        command.arg(self.jars.join("*"));
+        command
+    }
+}
+
+/// What makes a Java machine log everything from `level` up to its standard error.
+pub(super) fn logging_text(version: Version, level: &str) -> String {
+    match version {
+        Version::V3_9 => format!(
+            "log4j.rootLogger={level},C\n\
+             log4j.appender.C=org.apache.log4j.ConsoleAppender\n\
+             log4j.appender.C.target=System.err\n\
+             log4j.appender.C.layout=org.apache.log4j.PatternLayout\n\
+             log4j.appender.C.layout.ConversionPattern=%d %p %c{{1}}: %m%n\n"
+        ),
+        Version::V4_3 => format!(
+            "rootLogger.level = {level}\n\
+             rootLogger.appenderRef.c.ref = C\n\
+             appender.c.type = Console\n\
+             appender.c.name = C\n\
+             appender.c.target = SYSTEM_ERR\n\
+             appender.c.layout.type = PatternLayout\n\
+             appender.c.layout.pattern = %d %p %c{{1}}: %m%n\n"
+        ),
+    }
+}

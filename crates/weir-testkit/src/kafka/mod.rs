@@ -1,0 +1,39 @@
+//! Real Kafka brokers for tests: one or three, in KRaft mode, started from Maven artifacts on 127.0.0.1.
+//!
+//! ```no_run
+//! use weir_testkit::kafka::{Cluster, ClusterOptions, Topic};
+//!
+//! let cluster = Cluster::start(ClusterOptions { brokers: 3, ..ClusterOptions::default() })?;
+//! cluster.create_topic(&Topic { partitions: 12, ..Topic::new("events") })?;
+//! cluster.kill(2)?;
+//! cluster.restart(2)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Every node is controller and broker in one process. A start takes 2 s for one node and 5 s for three on two cores, so a
+//! test binary shares one cluster: its `main` keeps it until the tests have run, because a `static` is never dropped. (The
+//! brokers then end all the same, but their folder stays.)
+//!
+//! It is *not* a cluster to keep: all data is in a temporary folder that goes with it, unless a test failed
+//! ([`Cluster::keep_logs`]).
+
+mod certificates;
+mod cluster;
+mod distribution;
+mod node;
+mod options;
+mod probe;
+mod properties;
+mod start;
+mod tools;
+
+#[cfg(test)]
+mod tests;
+
+pub use certificates::Certificates;
+pub use cluster::{Cluster, ControlError};
+pub use distribution::Distribution;
+pub use options::{ClusterOptions, Listener, Mechanism, PASSWORD, Topic, Tuning, USER, Version};
+pub use probe::{Metadata, PartitionState};
+pub use start::StartError;
+pub use tools::Tools;
