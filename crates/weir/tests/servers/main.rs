@@ -1,0 +1,52 @@
+//! The real binary against real servers and their own tools. Ignored, with the reason, where they cannot be had.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use libtest_mimic::{Arguments, Failed};
+use weir_testkit::kafka::{Distribution, Version};
+use weir_testkit::servers::trial;
+
+fn main() -> std::process::ExitCode {
+    let kafka = Distribution::find(Version::V4_3);
+    let trials = vec![trial("kafka_reads_our_segments", &kafka, kafka_reads_our_segments)];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Scenario: an agent writes events into file channels, plain and in each compression; Kafka's own dump tool reads the
+/// sealed and the last segments.
+/// Guarantees: a segment is nothing but Kafka record batches: every batch valid, every event there, headers included.
+fn kafka_reads_our_segments() -> Result<(), Failed> {
+    const EVENTS: usize = 20_000;
+    let kafka = Distribution::find(Version::V4_3)?;
+    for compression in ["none", "lz4", "zstd", "snappy", "gzip"] {
+        let folder = tempfile::tempdir()?;
+        let log = folder.path().join("log");
+        let config = folder.path().join("agent.toml");
+        std::fs::write(
+            &config,
+            format!(
+                "[agent]\nlog_level = 'warn'\n[sources.in]\ntype = 'generate'\nrate = 'unlimited'\nevents = {EVENTS}\nchannels = ['c']\n\
+                 [channels.c]\ntype = 'file'\npath = '{}'\nsegment_bytes = '1 MiB'\ncapacity_bytes = '64 MiB'\ncompression = '{compression}'\n",
+                log.display()
+            ),
+        )?;
+        let ended = Command::new(env!("CARGO_BIN_EXE_weir")).arg("run").arg(&config).output()?;
+        if !ended.status.success() {
+            return Err(Failed::from(String::from_utf8_lossy(&ended.stderr).into_owned()));
+        }
+        let mut segments: Vec<PathBuf> = std::fs::read_dir(log.join("segments"))?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()?;
+        segments.sort();
+        let files: Vec<_> = segments.iter().map(AsRef::as_ref).collect();
+        let dump = kafka.dump_log(&files, &["--deep-iteration", "--print-data-log"])?.text();
+        let events = dump.lines().filter(|line| line.contains("| offset:")).count();
+        assert_eq!(events, EVENTS, "{compression}: every event is there");
+        assert!(!dump.contains("isvalid: false"), "{compression}: every batch is valid");
+        assert!(dump.contains(&format!("compresscodec: {compression}")), "{compression} is what the tool sees");
+        assert!(dump.contains("headerKeys: [Facility,Severity,host"), "{compression}: headers are there");
+        assert!(!dump.contains("Found invalid") && !dump.contains("Non-consecutive"), "{compression}: {dump}");
+    }
+    Ok(())
+}
