@@ -216,11 +216,17 @@ pub struct Stamp {
 ///
 /// The encoder runs on many threads at once, offsets are given out by one; so the CRC of the records is kept and
 /// combined with that of the stamped header, instead of being computed twice.
-#[derive(Debug)]
 pub struct EncodedBatch {
     bytes: Vec<u8>,
     records_crc: u32,
     record_count: u32,
+}
+
+/// Shows counts, not events: batches end up in errors, and errors in logs.
+impl std::fmt::Debug for EncodedBatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EncodedBatch({} records, {} bytes)", self.record_count, self.bytes.len())
+    }
 }
 
 impl EncodedBatch {

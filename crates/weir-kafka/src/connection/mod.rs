@@ -1,0 +1,28 @@
+//! Connections to brokers.
+//!
+//! ```text
+//!   call --> [permit of the in-flight bound] --> correlation id, waiter at the back of the line --> writer task --> socket
+//!   call <-- bytes <-- first waiter of the line  <-- reader task <-- socket
+//! ```
+//!
+//! A broker answers the requests of one connection in their order, so the line of waiters is all the matching there is;
+//! an answer out of line, a timeout, a failed read or write ends the connection, and every waiter learns the cause.
+//! A request that a broker holds back (a fetch that waits for data, a join) holds back all behind it, so those who send
+//! such requests have connections of their own.
+
+mod error;
+mod line;
+mod options;
+mod pipe;
+mod sasl;
+mod scram;
+mod tls;
+
+pub use error::ConnectionError;
+pub(crate) use line::Connection;
+pub use options::{ConnectionOptions, Sasl, ScramMechanism, Secret, Security};
+pub(crate) use tls::TlsContext;
+pub use tls::{TlsError, TlsOptions};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The log of a partition.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use weir_codec::record_batch::{BatchHeader, crc_is_valid};
+
+/// Batches per producer that are remembered to tell repeats, as in Apache Kafka.
+const REMEMBERED: usize = 5;
+
+#[derive(Default)]
+pub(super) struct Log {
+    pub(super) leader: i32,
+    pub(super) leader_epoch: i32,
+    pub(super) batches: Vec<Bytes>,
+    pub(super) next_offset: i64,
+    pub(super) batch_bytes_max: usize,
+    /// A replica that fetchers are sent to.
+    pub(super) preferred_replica: Option<i32>,
+    pub(super) producers: HashMap<i64, ProducerState>,
+}
+
+#[derive(Default)]
+pub(super) struct ProducerState {
+    epoch: i16,
+    /// First sequence, sequence behind the last, base offset.
+    recent: VecDeque<(i32, i32, i64)>,
+}
+
+impl Log {
+    /// Appends a batch; its offset, or an error code.
+    pub(super) fn append(&mut self, batch: &[u8]) -> Result<i64, i16> {
+        let Ok(header) = BatchHeader::parse(batch) else { return Err(87) };
+        if !crc_is_valid(batch) || header.total_bytes() != batch.len() {
+            return Err(2);
+        }
+        if batch.len() > self.batch_bytes_max {
+            return Err(10);
+        }
+        if header.producer_id >= 0
+            && let Some(offset) = self.check_sequence(&header)?
+        {
+            return Ok(offset);
+        }
+        let offset = self.next_offset;
+        let mut bytes = batch.to_vec();
+        BatchHeader { base_offset: offset, partition_leader_epoch: self.leader_epoch, ..header }.write(&mut bytes);
+        self.next_offset += i64::from(header.last_offset_delta) + 1;
+        self.batches.push(Bytes::from(bytes));
+        Ok(offset)
+    }
+
+    /// The offset of an earlier copy of a batch; `None` for the next batch in sequence.
+    fn check_sequence(&mut self, header: &BatchHeader) -> Result<Option<i64>, i16> {
+        let offset = self.next_offset;
+        let (first, end) = (header.base_sequence, header.base_sequence + header.record_count);
+        let state = self.producers.entry(header.producer_id).or_default();
+        if header.producer_epoch < state.epoch {
+            return Err(47);
+        }
+        if header.producer_epoch > state.epoch {
+            if first != 0 {
+                return Err(45);
+            }
+            *state = ProducerState { epoch: header.producer_epoch, recent: VecDeque::new() };
+        }
+        if let Some((_, _, offset)) = state.recent.iter().find(|known| (known.0, known.1) == (first, end)) {
+            return Ok(Some(*offset));
+        }
+        if state.recent.back().is_some_and(|last| last.1 != first) {
+            return Err(45);
+        }
+        state.recent.push_back((first, end, offset));
+        if state.recent.len() > REMEMBERED {
+            state.recent.pop_front();
+        }
+        Ok(None)
+    }
+
+    /// Forgets what it knows of producers, as after an unclean election.
+    pub(super) fn forget_producers(&mut self) {
+        // A state with an impossible end makes any next sequence but 0 of a new epoch out of order.
+        for state in self.producers.values_mut() {
+            state.recent = VecDeque::from([(-2, -1, 0)]);
+        }
+    }
+
+    /// Whole batches from the one with `offset` on, one at least, up to `bytes_max`.
+    pub(super) fn read(&self, offset: i64, bytes_max: usize) -> Result<Bytes, i16> {
+        if offset > self.next_offset || offset < 0 {
+            return Err(1);
+        }
+        let mut out = Vec::new();
+        for batch in &self.batches {
+            let Ok(header) = BatchHeader::parse(batch) else { return Err(2) };
+            if header.base_offset + i64::from(header.last_offset_delta) < offset {
+                continue;
+            }
+            if !out.is_empty() && out.len() + batch.len() > bytes_max {
+                break;
+            }
+            out.extend_from_slice(batch);
+        }
+        Ok(Bytes::from(out))
+    }
+}

@@ -1,0 +1,292 @@
+//! [`Coordinator`]: the requests of a group, to the broker that coordinates it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_protocol::messages::leave_group_request::MemberIdentity;
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::StrBytes;
+use tokio::sync::Mutex;
+
+use super::{GroupOptions, Place};
+use crate::connection::Connection;
+use crate::wire::Api;
+use crate::{Cluster, ClusterError, ErrorClass, ErrorCode};
+
+/// An offset to commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Commit {
+    /// The partition.
+    pub place: Place,
+    /// Offset of the next record to read.
+    pub offset: i64,
+    /// Up to 4 KiB of text that is kept with it.
+    pub metadata: Option<String>,
+}
+
+/// An offset that was committed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// The partition.
+    pub place: Place,
+    /// Offset of the next record to read; `None` if none was committed, or it has expired.
+    pub offset: Option<i64>,
+    /// The text kept with it.
+    pub metadata: Option<String>,
+}
+
+/// Who this member is to the coordinator.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Membership {
+    /// Empty before the first join.
+    pub(super) id: String,
+    pub(super) generation: i32,
+}
+
+impl Membership {
+    pub(super) const fn none() -> Self {
+        Self { id: String::new(), generation: -1 }
+    }
+}
+
+/// Requests to the coordinator over one connection, which is found and made anew when it is lost.
+pub(super) struct Coordinator {
+    cluster: Cluster,
+    pub(super) options: Arc<GroupOptions>,
+    link: Mutex<Option<Connection>>,
+}
+
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+impl Coordinator {
+    pub(super) fn new(cluster: Cluster, options: Arc<GroupOptions>) -> Self {
+        Self { cluster, options, link: Mutex::new(None) }
+    }
+
+    fn refused(&self, what: &str, code: ErrorCode) -> ClusterError {
+        ClusterError::Refused { what: format!("{what} group {}", self.options.group), code, detail: None }
+    }
+
+    fn group_id(&self) -> GroupId {
+        GroupId(text(&self.options.group))
+    }
+
+    fn instance(&self) -> Option<StrBytes> {
+        self.options.instance.as_deref().map(text)
+    }
+
+    /// Forgets the coordinator, so that it is looked for again.
+    pub(super) async fn forget(&self) {
+        *self.link.lock().await = None;
+    }
+
+    async fn connection(&self) -> Result<Connection, ClusterError> {
+        let mut link = self.link.lock().await;
+        if let Some(connection) = link.as_ref().filter(|connection| connection.is_up()) {
+            return Ok(connection.clone());
+        }
+        let request = FindCoordinatorRequest::default().with_key(text(&self.options.group));
+        let found = self.cluster.call_any(&request).await?;
+        if let Some(code) = ErrorCode::from_wire(found.error_code) {
+            return Err(self.refused("finding the coordinator of", code));
+        }
+        let host = found.host.as_str();
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let connection = self.cluster.open(&format!("{host}:{}", found.port)).await?;
+        *link = Some(connection.clone());
+        Ok(connection)
+    }
+
+    async fn call<A: Api>(&self, request: &A, wait: Duration) -> Result<A::Response, ClusterError> {
+        let connection = self.connection().await?;
+        let timeout = wait + self.cluster.options().connection.request_timeout;
+        Ok(connection.call(request, timeout).await?)
+    }
+
+    /// Joins, and waits until all members have. `id` becomes the one the coordinator gives, as soon as it does: a second
+    /// one would make the group wait for a member that is none.
+    pub(super) async fn join(
+        &self,
+        id: &mut String,
+        metadata: bytes::Bytes,
+    ) -> Result<JoinGroupResponse, ClusterError> {
+        let ms = |time: Duration| i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+        let protocol = join_group_request::JoinGroupRequestProtocol::default()
+            .with_name(StrBytes::from_static_str(self.options.assignor.name()))
+            .with_metadata(metadata);
+        loop {
+            let request = JoinGroupRequest::default()
+                .with_group_id(self.group_id())
+                .with_session_timeout_ms(ms(self.options.session_timeout))
+                .with_rebalance_timeout_ms(ms(self.options.rebalance_timeout))
+                .with_member_id(text(id))
+                .with_group_instance_id(self.instance())
+                .with_protocol_type(StrBytes::from_static_str("consumer"))
+                .with_protocols(vec![protocol.clone()]);
+            let response = self.call(&request, self.options.rebalance_timeout).await?;
+            match ErrorCode::from_wire(response.error_code) {
+                None => {
+                    *id = response.member_id.to_string();
+                    return Ok(response);
+                }
+                // The coordinator wants the id it has given before it counts the member in.
+                Some(ErrorCode::MEMBER_ID_REQUIRED) if id.is_empty() => *id = response.member_id.to_string(),
+                Some(code) => return Err(self.refused("joining", code)),
+            }
+        }
+    }
+
+    /// Waits for the leader's assignment; the leader brings all of them.
+    pub(super) async fn sync(
+        &self,
+        membership: &Membership,
+        assignments: Vec<(String, bytes::Bytes)>,
+    ) -> Result<bytes::Bytes, ClusterError> {
+        let assignments = assignments.into_iter().map(|(member, assignment)| {
+            sync_group_request::SyncGroupRequestAssignment::default()
+                .with_member_id(StrBytes::from_string(member))
+                .with_assignment(assignment)
+        });
+        let request = SyncGroupRequest::default()
+            .with_group_id(self.group_id())
+            .with_generation_id(membership.generation)
+            .with_member_id(text(&membership.id))
+            .with_group_instance_id(self.instance())
+            .with_protocol_type(Some(StrBytes::from_static_str("consumer")))
+            .with_protocol_name(Some(StrBytes::from_static_str(self.options.assignor.name())))
+            .with_assignments(assignments.collect());
+        // Older versions of the request do not have the two names, and refuse to leave them out silently.
+        let request = if self.connection().await?.version::<SyncGroupRequest>()? < 5 {
+            request.with_protocol_type(None).with_protocol_name(None)
+        } else {
+            request
+        };
+        let response = self.call(&request, self.options.rebalance_timeout).await?;
+        match ErrorCode::from_wire(response.error_code) {
+            None => Ok(response.assignment),
+            Some(code) => Err(self.refused("joining", code)),
+        }
+    }
+
+    pub(super) async fn heartbeat(&self, membership: &Membership) -> Result<(), ClusterError> {
+        let request = HeartbeatRequest::default()
+            .with_group_id(self.group_id())
+            .with_generation_id(membership.generation)
+            .with_member_id(text(&membership.id))
+            .with_group_instance_id(self.instance());
+        let response = self.call(&request, Duration::ZERO).await?;
+        ErrorCode::from_wire(response.error_code).map_or(Ok(()), |code| Err(self.refused("staying in", code)))
+    }
+
+    pub(super) async fn leave(&self, membership: &Membership) -> Result<(), ClusterError> {
+        let member =
+            MemberIdentity::default().with_member_id(text(&membership.id)).with_group_instance_id(self.instance());
+        let request = LeaveGroupRequest::default().with_group_id(self.group_id()).with_members(vec![member]);
+        let response = self.call(&request, Duration::ZERO).await?;
+        ErrorCode::from_wire(response.error_code).map_or(Ok(()), |code| Err(self.refused("leaving", code)))
+    }
+
+    /// Runs `attempt` until it passes, the coordinator refuses for a reason that stays, or a request timeout is over.
+    async fn retry<T, F: Future<Output = Result<T, ClusterError>>>(
+        &self,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, ClusterError> {
+        let deadline = tokio::time::Instant::now() + self.cluster.options().connection.request_timeout;
+        let mut failures = 0;
+        loop {
+            let error = match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            failures += 1;
+            let pause = self.cluster.options().pause(failures);
+            let class = error.class();
+            let lasting = matches!(class, ErrorClass::RejectBatch | ErrorClass::Fatal);
+            if lasting || tokio::time::Instant::now() + pause >= deadline {
+                return Err(error);
+            }
+            if class == ErrorClass::RefreshMetadata {
+                self.forget().await;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    pub(super) async fn commit(&self, membership: &Membership, commits: &[Commit]) -> Result<(), ClusterError> {
+        self.retry(|| self.commit_once(membership, commits)).await
+    }
+
+    async fn commit_once(&self, membership: &Membership, commits: &[Commit]) -> Result<(), ClusterError> {
+        let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
+        for commit in commits {
+            let partition = OffsetCommitRequestPartition::default()
+                .with_partition_index(commit.place.partition)
+                .with_committed_offset(commit.offset)
+                .with_committed_metadata(Some(text(commit.metadata.as_deref().unwrap_or_default())));
+            match topics.iter_mut().find(|topic| topic.name.as_str() == &*commit.place.topic) {
+                Some(topic) => topic.partitions.push(partition),
+                None => topics.push(
+                    OffsetCommitRequestTopic::default()
+                        .with_name(TopicName(text(&commit.place.topic)))
+                        .with_partitions(vec![partition]),
+                ),
+            }
+        }
+        let request = OffsetCommitRequest::default()
+            .with_group_id(self.group_id())
+            .with_generation_id_or_member_epoch(membership.generation)
+            .with_member_id(text(&membership.id))
+            .with_group_instance_id(self.instance().filter(|_| !membership.id.is_empty()))
+            .with_topics(topics);
+        let response = self.call(&request, Duration::ZERO).await?;
+        let mut codes = response.topics.iter().flat_map(|topic| &topic.partitions).map(|part| part.error_code);
+        match codes.find_map(ErrorCode::from_wire) {
+            None => Ok(()),
+            Some(code) => Err(self.refused("committing offsets of", code)),
+        }
+    }
+
+    pub(super) async fn committed(&self, places: &[Place]) -> Result<Vec<Committed>, ClusterError> {
+        self.retry(|| self.committed_once(places)).await
+    }
+
+    async fn committed_once(&self, places: &[Place]) -> Result<Vec<Committed>, ClusterError> {
+        let mut topics: Vec<OffsetFetchRequestTopic> = Vec::new();
+        for place in places {
+            match topics.iter_mut().find(|topic| topic.name.as_str() == &*place.topic) {
+                Some(topic) => topic.partition_indexes.push(place.partition),
+                None => topics.push(
+                    OffsetFetchRequestTopic::default()
+                        .with_name(TopicName(text(&place.topic)))
+                        .with_partition_indexes(vec![place.partition]),
+                ),
+            }
+        }
+        let request = OffsetFetchRequest::default().with_group_id(self.group_id()).with_topics(Some(topics));
+        // Offsets that an open transaction will change are waited for, where the broker can.
+        let stable = self.connection().await?.version::<OffsetFetchRequest>()? >= 7;
+        let response = self.call(&request.with_require_stable(stable), Duration::ZERO).await?;
+        if let Some(code) = ErrorCode::from_wire(response.error_code) {
+            return Err(self.refused("reading offsets of", code));
+        }
+        let mut committed = Vec::with_capacity(places.len());
+        for topic in response.topics {
+            let name: Arc<str> = Arc::from(topic.name.as_str());
+            for part in topic.partitions {
+                if let Some(code) = ErrorCode::from_wire(part.error_code) {
+                    return Err(self.refused("reading offsets of", code));
+                }
+                committed.push(Committed {
+                    place: Place { topic: name.clone(), partition: part.partition_index },
+                    offset: Some(part.committed_offset).filter(|offset| *offset >= 0),
+                    metadata: part.metadata.map(|text| text.to_string()).filter(|text| !text.is_empty()),
+                });
+            }
+        }
+        Ok(committed)
+    }
+}

@@ -1,0 +1,127 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kafka_protocol::messages::ApiKey;
+
+use super::*;
+use crate::fake::{FakeCluster, Step};
+use crate::{Cluster, ClusterOptions, ErrorClass};
+
+async fn start(partitions: usize) -> (FakeCluster, Cluster) {
+    let fake = FakeCluster::start(2).await;
+    fake.create_topic("t", partitions);
+    let options = ClusterOptions { retry_pause: Duration::from_millis(1), ..ClusterOptions::new(fake.bootstrap()) };
+    let cluster = Cluster::connect(options).await.expect("a cluster");
+    (fake, cluster)
+}
+
+fn join(cluster: &Cluster, assignor: Assignor) -> GroupMember {
+    let heartbeat_interval = Duration::from_millis(5);
+    GroupMember::join(cluster, GroupOptions { heartbeat_interval, assignor, ..GroupOptions::new("g", ["t"]) })
+}
+
+/// Takes events until the member has `count` partitions, confirming what is to be given up.
+async fn until(member: &mut GroupMember, held: &mut BTreeSet<Place>, count: usize) {
+    while held.len() != count {
+        match member.next().await.expect("the membership goes on") {
+            GroupEvent::Assigned(places) => held.extend(places),
+            GroupEvent::Lost(places) => held.retain(|place| !places.contains(place)),
+            GroupEvent::Revoke(places) => {
+                held.retain(|place| !places.contains(place));
+                member.revoked().await;
+            }
+            GroupEvent::Failed(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Scenario: two members share six partitions, then one leaves; by both assignors.
+/// Guarantees: three each, then six again, never one with two members.
+#[tokio::test]
+async fn members_share_and_take_over() {
+    for assignor in [Assignor::CooperativeSticky, Assignor::Range] {
+        let (_fake, cluster) = start(6).await;
+        let (mut first, mut held_first) = (join(&cluster, assignor), BTreeSet::new());
+        until(&mut first, &mut held_first, 6).await;
+        let (mut second, mut held_second) = (join(&cluster, assignor), BTreeSet::new());
+        tokio::join!(until(&mut first, &mut held_first, 3), until(&mut second, &mut held_second, 3));
+        assert!(held_first.is_disjoint(&held_second), "{assignor:?}");
+        second.leave().await;
+        until(&mut first, &mut held_first, 6).await;
+    }
+}
+
+/// Scenario: offsets with and without text are committed and read; the coordinator fails in passing ways in between.
+/// Guarantees: what was committed is read back; nothing is reported that was not committed.
+#[tokio::test]
+async fn offsets_are_kept() {
+    let (fake, cluster) = start(2).await;
+    let (mut member, mut held) = (join(&cluster, Assignor::default()), BTreeSet::new());
+    until(&mut member, &mut held, 2).await;
+    let places: Vec<Place> = held.iter().cloned().collect();
+    // NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS
+    fake.script(ApiKey::OffsetCommit, [Step::Refuse(16), Step::Disconnect, Step::Refuse(14)]);
+    let commit = Commit { place: places[0].clone(), offset: 42, metadata: Some("note".to_owned()) };
+    member.commit(&[commit]).await.expect("committed");
+    fake.script(ApiKey::OffsetFetch, [Step::Refuse(14), Step::Disconnect]);
+    let committed = member.committed(&places).await.expect("offsets");
+    assert_eq!(
+        committed[0],
+        Committed { place: places[0].clone(), offset: Some(42), metadata: Some("note".to_owned()) }
+    );
+    assert_eq!(committed[1].offset, None);
+    // ILLEGAL_GENERATION
+    fake.script(ApiKey::OffsetCommit, [Step::Refuse(22)]);
+    let late = Commit { place: places[1].clone(), offset: 1, metadata: None };
+    assert_eq!(member.commit(&[late]).await.expect_err("fenced").class(), ErrorClass::Fatal);
+}
+
+/// Scenario: heartbeats, joins and syncs meet passing errors, then the coordinator no longer knows the member.
+/// Guarantees: the first are not noticed; after the last the partitions are reported lost and then assigned again.
+#[tokio::test]
+async fn memberships_survive_the_coordinator() {
+    let (fake, cluster) = start(2).await;
+    fake.script(ApiKey::FindCoordinator, [Step::Refuse(15), Step::Disconnect]);
+    fake.script(ApiKey::JoinGroup, [Step::Refuse(14), Step::Disconnect, Step::Serve, Step::Refuse(16)]);
+    fake.script(ApiKey::SyncGroup, [Step::Refuse(27), Step::Disconnect]);
+    let (mut member, mut held) = (join(&cluster, Assignor::default()), BTreeSet::new());
+    until(&mut member, &mut held, 2).await;
+    // NOT_COORDINATOR, REBALANCE_IN_PROGRESS
+    fake.script(ApiKey::Heartbeat, [Step::Refuse(16), Step::Disconnect, Step::Refuse(27)]);
+    while fake.requests(ApiKey::Heartbeat) < 4 {
+        tokio::task::yield_now().await;
+    }
+    fake.expel_members("g");
+    assert!(matches!(member.next().await, Some(GroupEvent::Lost(places)) if places.len() == 2));
+    assert!(matches!(member.next().await, Some(GroupEvent::Assigned(places)) if places.len() == 2));
+}
+
+/// Scenario: the coordinator refuses the member for good.
+/// Guarantees: the partitions are lost, the reason is told, and then nothing more comes.
+#[tokio::test]
+async fn lasting_refusals_end_a_membership() {
+    let (fake, cluster) = start(1).await;
+    let (mut member, mut held) = (join(&cluster, Assignor::default()), BTreeSet::new());
+    until(&mut member, &mut held, 1).await;
+    // FENCED_INSTANCE_ID
+    fake.script(ApiKey::Heartbeat, [Step::Refuse(82)]);
+    assert!(matches!(member.next().await, Some(GroupEvent::Lost(_))));
+    let Some(GroupEvent::Failed(error)) = member.next().await else { panic!("not told") };
+    assert_eq!(error.to_string(), "staying in group g failed with FencedInstanceId (82)");
+    assert!(member.next().await.is_none());
+}
+
+/// Scenario: a member changes its topics; a topic gains partitions.
+/// Guarantees: partitions follow.
+#[tokio::test]
+async fn subscriptions_change() {
+    let (fake, cluster) = start(2).await;
+    fake.create_topic("u", 3);
+    let (mut member, mut held) = (join(&cluster, Assignor::default()), BTreeSet::new());
+    until(&mut member, &mut held, 2).await;
+    member.set_topics(vec!["t".to_owned(), "u".to_owned()]).await;
+    until(&mut member, &mut held, 5).await;
+    fake.create_topic("u", 4);
+    cluster.refresh(&["u"]).await.expect("metadata");
+    until(&mut member, &mut held, 6).await;
+}
