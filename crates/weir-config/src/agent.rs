@@ -86,7 +86,7 @@ impl Document {
         }
         let [sources, interceptors, channels, sinks] = components;
         let config = AgentConfig { agent, sources, interceptors, channels, sinks };
-        references::check(self, &named, &config, &mut checker);
+        references::check(self, &named, &config, catalogue, &mut checker);
         (config, checker.diagnostics)
     }
 

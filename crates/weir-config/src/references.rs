@@ -4,17 +4,23 @@ use std::collections::BTreeSet;
 
 use crate::agent::{AgentConfig, ComponentConfig, Named};
 use crate::check::{Checker, Reference};
-use crate::spec::ComponentKind;
+use crate::spec::{Catalogue, ComponentKind};
 use crate::wiring::MULTIPLEXING;
 use crate::{Diagnostic, Document, suggest};
 
 /// Checks the connections of all components.
-pub(crate) fn check(document: &Document, named: &[Named<'_>], config: &AgentConfig, checker: &mut Checker<'_>) {
+pub(crate) fn check(
+    document: &Document,
+    named: &[Named<'_>],
+    config: &AgentConfig,
+    catalogue: &Catalogue,
+    checker: &mut Checker<'_>,
+) {
     let references = std::mem::take(&mut checker.references);
     let mut found: Vec<Diagnostic> = Vec::new();
     if !document.is_broken() {
         found.extend(unknown(named, &references));
-        found.extend(unconnected(named, config, &references));
+        found.extend(unconnected(named, config, catalogue, &references));
     }
     found.extend(ungrouped_sinks(named, &references));
     for source in &config.sources {
@@ -57,7 +63,12 @@ fn is_read(reference: &Reference) -> bool {
 
 /// Channels without a writer or a reader, interceptors no source names. Looked at only where everything that could
 /// connect them was understood.
-fn unconnected(named: &[Named<'_>], config: &AgentConfig, references: &[Reference]) -> Vec<Diagnostic> {
+fn unconnected(
+    named: &[Named<'_>],
+    config: &AgentConfig,
+    catalogue: &Catalogue,
+    references: &[Reference],
+) -> Vec<Diagnostic> {
     let understood =
         |kind: ComponentKind| named.iter().filter(|other| other.kind == kind).count() == config.components(kind).len();
     let sources_understood = understood(ComponentKind::Source);
@@ -72,6 +83,13 @@ fn unconnected(named: &[Named<'_>], config: &AgentConfig, references: &[Referenc
         };
         match component.kind {
             ComponentKind::Channel => {
+                let other_end_elsewhere = config
+                    .components(ComponentKind::Channel)
+                    .iter()
+                    .any(|channel| channel.name == component.name && catalogue.is_shared_channel(channel.type_name));
+                if other_end_elsewhere {
+                    continue;
+                }
                 let (read, written): (Vec<_>, Vec<_>) = naming.partition(|other| is_read(other));
                 if written.is_empty() && sources_understood && sinks_understood {
                     let hint = "name it in the channels of a source, unless another agent fills it";

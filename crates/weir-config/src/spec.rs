@@ -239,13 +239,14 @@ pub struct Catalogue {
     agent: &'static [OptionSpec],
     common: [&'static [OptionSpec]; 4],
     types: Vec<TypeSpec>,
+    shared_channels: Vec<&'static str>,
 }
 
 impl Catalogue {
     /// A catalogue without types. `agent` are the options of `[agent]`, none of them required.
     #[must_use]
     pub const fn new(agent: &'static [OptionSpec]) -> Self {
-        Self { agent, common: [&[]; 4], types: Vec::new() }
+        Self { agent, common: [&[]; 4], types: Vec::new(), shared_channels: Vec::new() }
     }
 
     /// Gives every component of `kind` these options, besides those that wire it to others (`channels`,
@@ -268,6 +269,18 @@ impl Catalogue {
     pub fn with_types(mut self, specs: impl IntoIterator<Item = TypeSpec>) -> Self {
         self.types.extend(specs);
         self
+    }
+
+    /// Names the types of channel that other agents use too: one end of such a channel may be elsewhere.
+    #[must_use]
+    pub fn with_shared_channels(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
+        self.shared_channels.extend(names);
+        self
+    }
+
+    /// Whether a type of channel is one that other agents use too.
+    pub(crate) fn is_shared_channel(&self, type_name: &str) -> bool {
+        self.shared_channels.contains(&type_name)
     }
 
     /// The options of `[agent]`.

@@ -10,6 +10,7 @@ use thiserror::Error;
 use weir_event::{EventBatch, HeaderName};
 
 use crate::group::Group;
+use crate::stored::StoredBatch;
 
 /// Header of a dead letter: the sink that refused the event.
 pub const DEAD_LETTER_SINK: HeaderName = HeaderName::from_static("weir.dead_letter.sink");
@@ -21,6 +22,10 @@ pub const DEAD_LETTER_REASON: HeaderName = HeaderName::from_static("weir.dead_le
 pub struct Delivery {
     /// At least one batch, unless everything in the range was lost to damage.
     pub batches: Vec<EventBatch>,
+    /// The batches as they are at rest: instead of `batches`, and only for a sink that asked for that form.
+    pub stored: Vec<StoredBatch>,
+    /// Events below this offset may have been delivered before, by an earlier run or an earlier owner of the partition.
+    pub repeats_below: u64,
     /// Answers for the whole delivery.
     pub ack: AckToken,
 }
@@ -29,8 +34,14 @@ impl Delivery {
     /// Number of events.
     #[must_use]
     pub fn events(&self) -> u64 {
-        self.batches.iter().map(|batch| batch.len() as u64).sum()
+        count(&self.batches, &self.stored)
     }
+}
+
+/// Number of events in batches of either form.
+pub(crate) fn count(batches: &[EventBatch], stored: &[StoredBatch]) -> u64 {
+    let decoded: u64 = batches.iter().map(|batch| batch.len() as u64).sum();
+    decoded + stored.iter().map(StoredBatch::events).sum::<u64>()
 }
 
 /// The answer to one delivery. Dropping it without [`AckToken::ack`] is a nack: the delivery comes again.
@@ -57,6 +68,8 @@ struct Claim {
 #[derive(Clone, Debug)]
 pub(crate) struct Contents {
     pub(crate) partition: u32,
+    /// Counts how often the partition was taken away: an answer for an earlier stay moves nothing.
+    pub(crate) stay: u64,
     pub(crate) range: Range<u64>,
     pub(crate) events: u64,
     /// Events in the range that were damaged; counted when the delivery is acknowledged, not each time it is read.
@@ -168,7 +181,7 @@ impl Claim {
     fn nacked(self, error: Option<&DeliveryError>) {
         // The lane's count first: whoever is woken by the group sees it.
         self.lane.add(error);
-        self.group.nacked(self.contents.partition, self.contents.range, error);
+        self.group.nacked(&self.contents, error);
     }
 }
 

@@ -24,6 +24,7 @@ use crate::delivery::{AckToken, Contents, Delivery, DeliveryError, LaneNacks};
 use crate::ledger::SinkLedger;
 use crate::outlet::oldest_ms;
 use crate::receipt::{Receipt, ReceiptFailure};
+use crate::stored::StoredBatch;
 
 /// A sink group of a channel.
 pub struct Group {
@@ -41,11 +42,16 @@ struct State {
     cursor: Box<dyn Cursor>,
     partitions: BTreeMap<u32, Partition>,
     retry: VecDeque<(u32, Range<u64>)>,
+    /// Stays begun so far, of all partitions.
+    stays: u64,
     backlog_at_start: u64,
 }
 
+/// A partition while this reader has it.
 #[derive(Default)]
 struct Partition {
+    /// Tells this stay from an earlier one: the same offsets may be out twice.
+    stay: u64,
     /// Ranges handed out and not released, by first offset.
     outstanding: BTreeMap<u64, Outstanding>,
 }
@@ -78,7 +84,7 @@ impl Group {
     ) -> Result<Arc<Self>, ChannelError> {
         let cursor = channel.cursor(name)?;
         let backlog_at_start = cursor.backlog().events;
-        let state = State { cursor, partitions: BTreeMap::new(), retry: VecDeque::new(), backlog_at_start };
+        let state = State { cursor, partitions: BTreeMap::new(), retry: VecDeque::new(), stays: 0, backlog_at_start };
         Ok(Arc::new(Self {
             name: name.into(),
             channel,
@@ -144,6 +150,11 @@ impl Group {
         partitions.flat_map(|p| p.outstanding.values()).filter(|out| !out.acked).map(|out| out.bytes).sum()
     }
 
+    /// Whether sinks should finish what they hold because partitions are about to be taken away.
+    pub(crate) fn is_in_a_hurry(&self) -> bool {
+        self.state.lock().cursor.is_in_a_hurry()
+    }
+
     /// The two things a lane sleeps on: new events, and ranges that came back.
     pub(crate) fn wakeups(&self) -> (Arc<Notify>, Arc<Notify>) {
         (self.state.lock().cursor.wakeup(), self.wakeup.clone())
@@ -155,6 +166,7 @@ impl Group {
     /// [`ChannelError`] if the channel cannot be read; nothing moved.
     pub fn next(self: &Arc<Self>, limit: ReadLimit, lane: &Arc<LaneNacks>) -> Result<Option<Delivery>, ChannelError> {
         let mut state = self.state.lock();
+        state.forget_taken_away();
         let (chunk, repeated) = match state.retry.pop_front() {
             Some((partition, range)) => match state.cursor.read_again(partition, range.clone(), limit) {
                 Ok(chunk) => {
@@ -170,8 +182,10 @@ impl Group {
             },
             None => match state.cursor.read(limit)? {
                 Some(chunk) => {
-                    let partition = state.partitions.entry(chunk.partition).or_default();
-                    let bytes = chunk.batches.iter().map(|batch| batch.body_bytes() as u64).sum();
+                    let partition = state.partition(chunk.partition);
+                    let bodies: usize = chunk.batches.iter().map(EventBatch::body_bytes).sum();
+                    let stored: usize = chunk.stored.iter().map(|batch| batch.bytes.len()).sum();
+                    let bytes = (bodies + stored) as u64;
                     let out = Outstanding { end: chunk.range.end, bytes, acked: false };
                     partition.outstanding.insert(chunk.range.start, out);
                     (chunk, false)
@@ -179,18 +193,22 @@ impl Group {
                 None => return Ok(None),
             },
         };
+        let stay = state.partition(chunk.partition).stay;
+        let repeats_below = state.cursor.repeats_below(chunk.partition);
         drop(state);
         let events = chunk.events();
         self.ledger.read(events, repeated);
         let contents = Contents {
             partition: chunk.partition,
+            stay,
             range: chunk.range,
             events,
             lost: chunk.lost.iter().map(|range| range.end - range.start).sum(),
             unsynced: chunk.unsynced,
-            oldest_ms: chunk.batches.iter().map(oldest_ms).min(),
+            oldest_ms: chunk.batches.iter().map(oldest_ms).chain(chunk.stored.iter().map(StoredBatch::oldest_ms)).min(),
         };
-        Ok(Some(Delivery { batches: chunk.batches, ack: AckToken::new(self.clone(), lane.clone(), contents) }))
+        let ack = AckToken::new(self.clone(), lane.clone(), contents);
+        Ok(Some(Delivery { batches: chunk.batches, stored: chunk.stored, repeats_below, ack }))
     }
 
     pub(crate) fn acked(
@@ -204,19 +222,15 @@ impl Group {
         self.ledger.damaged(contents.lost, contents.unsynced);
         let latency_ms = contents.oldest_ms.map(|oldest| now_ms().saturating_sub(oldest));
         self.ledger.settled(delivered, dead_lettered, dropped, latency_ms);
-        self.state.lock().settle(contents.partition, &contents.range);
+        self.state.lock().settle(contents);
         self.wakeup.notify_waiters();
     }
 
-    pub(crate) fn nacked(&self, partition: u32, range: Range<u64>, error: Option<&DeliveryError>) {
+    pub(crate) fn nacked(&self, contents: &Contents, error: Option<&DeliveryError>) {
         if let Some(error) = error {
             self.ledger.failed(&error.chain());
         }
-        {
-            let mut state = self.state.lock();
-            let at = state.retry.partition_point(|(p, r)| (*p, r.start) < (partition, range.start));
-            state.retry.insert(at, (partition, range));
-        }
+        self.state.lock().retry(contents);
         self.ledger.retried();
         self.wakeup.notify_waiters();
     }
@@ -270,6 +284,33 @@ fn append_in_parts(channel: &dyn Channel, batch: &EventBatch, receipt: &Receipt)
 }
 
 impl State {
+    /// The partition, whose stay begins now if it is not here yet.
+    fn partition(&mut self, partition: u32) -> &mut Partition {
+        self.partitions.entry(partition).or_insert_with(|| {
+            self.stays += 1;
+            Partition { stay: self.stays, outstanding: BTreeMap::new() }
+        })
+    }
+
+    /// Ends the stays of partitions that are somebody else's now: nothing of them is out or waits any more.
+    fn forget_taken_away(&mut self) {
+        for partition in self.cursor.taken_away() {
+            self.partitions.remove(&partition);
+            self.retry.retain(|(other, _)| *other != partition);
+        }
+    }
+
+    /// Puts a range that came back where its offset belongs.
+    fn retry(&mut self, contents: &Contents) {
+        self.forget_taken_away();
+        let Contents { partition, range, .. } = contents;
+        if self.partitions.get(partition).is_none_or(|found| found.stay != contents.stay) {
+            return;
+        }
+        let at = self.retry.partition_point(|(p, r)| (*p, r.start) < (*partition, range.start));
+        self.retry.insert(at, (*partition, range.clone()));
+    }
+
     /// A retried range was read again only in part: the rest waits as a range of its own.
     fn split(&mut self, partition: u32, range: &Range<u64>, at: u64) {
         if let Some(found) = self.partitions.get_mut(&partition) {
@@ -280,8 +321,12 @@ impl State {
         self.retry.push_front((partition, at..range.end));
     }
 
-    fn settle(&mut self, partition: u32, range: &Range<u64>) {
-        let Some(found) = self.partitions.get_mut(&partition) else { return };
+    fn settle(&mut self, contents: &Contents) {
+        self.forget_taken_away();
+        let Contents { partition, range, .. } = contents;
+        let Some(found) = self.partitions.get_mut(partition).filter(|found| found.stay == contents.stay) else {
+            return;
+        };
         if let Some(out) = found.outstanding.get_mut(&range.start) {
             out.acked = true;
         }
@@ -293,7 +338,11 @@ impl State {
             released = Some(first.remove().end);
         }
         if let Some(up_to) = released {
-            self.cursor.release(partition, up_to);
+            self.cursor.release(*partition, up_to);
         }
     }
 }
+
+#[cfg(test)]
+#[path = "group_tests.rs"]
+mod tests;

@@ -24,5 +24,6 @@ mod sink_lane;
 pub mod source;
 pub mod status;
 pub mod stop;
+pub mod stored;
 
 pub use chain::chain;

@@ -38,6 +38,8 @@ pub struct InterceptorType {
 pub struct ChannelType {
     /// Name, options, summary.
     pub spec: &'static TypeSpec,
+    /// Whether other agents may be at its other end; see [`Channel::is_shared`].
+    pub is_shared: bool,
     /// Options to specification.
     pub parse: Parse<Arc<dyn ChannelSpec>>,
 }
@@ -94,6 +96,9 @@ impl Registry {
             .with_types(self.sources.iter().map(|source| *source.spec))
             .with_types(self.interceptors.iter().map(|interceptor| *interceptor.spec))
             .with_types(self.channels.iter().map(|channel| *channel.spec))
+            .with_shared_channels(
+                self.channels.iter().filter(|channel| channel.is_shared).map(|channel| channel.spec.name),
+            )
             .with_types(self.sinks.iter().map(|sink| *sink.spec))
     }
 

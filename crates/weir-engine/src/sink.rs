@@ -6,7 +6,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use weir_event::ChannelId;
 
-use crate::channel::Position;
+use crate::channel::{Form, Position};
 use crate::delivery::{Delivery, DeliveryError};
 use crate::source::StartError;
 
@@ -14,6 +14,11 @@ use crate::source::StartError;
 pub trait SinkSpec: Send + Sync {
     /// Most memory that the sink may hold besides the deliveries it is given, in bytes.
     fn memory_bytes(&self) -> u64;
+
+    /// In which form its lanes take batches. [`Form::Stored`] is a wish: deliveries may have events all the same.
+    fn form(&self) -> Form {
+        Form::Events
+    }
 
     /// Opens the destination and returns the lanes of the sink. What an earlier run left half done is put right here.
     ///
@@ -32,8 +37,7 @@ pub struct SinkContext {
     /// Whether the channel keeps events until they are acknowledged, over a crash. If it does not, holding back
     /// acknowledgements protects nothing.
     pub channel_is_durable: bool,
-    /// Partitions of the channel: released positions, and the end when this run started. Deliveries below that end may
-    /// be repeats of what an earlier run wrote.
+    /// Partitions of the channel: released positions, and the end when this run started.
     pub positions: Vec<Position>,
 }
 
@@ -52,6 +56,9 @@ pub enum FlushReason {
     Timer,
     /// The channel fills up while deliveries wait for their acknowledgement.
     Pressure,
+    /// Partitions of a shared channel are about to be taken away: what is acknowledged now will not be delivered again
+    /// by their next owner.
+    Handover,
     /// The agent stops.
     Shutdown,
 }

@@ -95,6 +95,13 @@ impl SinkLane {
         if self.sink.wake_at().is_some_and(|at| at <= Instant::now()) {
             self.sink.flush(FlushReason::Timer).await?;
         }
+        if self.group.is_in_a_hurry() {
+            self.sink.flush(FlushReason::Handover).await?;
+        }
+        if self.drain.is_given() && self.group.channel().is_shared() {
+            // Others fill it without end, and have what is left.
+            return Ok(false);
+        }
         let next = self.group.next(self.limit, &self.nacks);
         let next = next.map_err(|error| DeliveryError::retry("channel cannot be read", error))?;
         let usage = self.group.channel().usage();
@@ -123,7 +130,7 @@ impl SinkLane {
             Ok(Err(error)) => warn!(sink = %self.name, error = %error.chain(), "last flush failed"),
             Err(_) => warn!(sink = %self.name, "last flush took too long and was given up"),
         }
-        let over = self.drain.is_past_deadline();
+        let over = self.drain.is_past_deadline() || self.group.channel().is_shared();
         if over || !self.group.is_anything_outstanding() {
             info!(sink = %self.name, waiting = self.group.backlog().events, "sink lane ended");
             return true;

@@ -100,6 +100,9 @@ pub struct ChannelStatus {
     pub r#type: String,
     /// Whether what has a receipt survives a crash.
     pub durable: bool,
+    /// Whether other agents use it too, so that the books of this one do not cover it.
+    #[serde(default)]
+    pub shared: bool,
     /// What a receipt means: `always`, `group`, `interval`, or `none` for a channel in memory.
     pub durability_mode: String,
     /// Bytes held.
@@ -172,7 +175,11 @@ impl LedgerStatus {
             }
         }
         for group in &status.groups {
-            let appended = status.channels.iter().find(|c| c.name == group.channel).map_or(0, |c| c.appended);
+            let channel = status.channels.iter().find(|channel| channel.name == group.channel);
+            if channel.is_some_and(|channel| channel.shared) {
+                continue;
+            }
+            let appended = channel.map_or(0, |channel| channel.appended);
             let dropped: u64 = group.dropped.values().sum();
             let came = group.backlog_at_start + appended;
             let went = group.delivered + group.dead_lettered + dropped + group.lost + group.backlog_events;

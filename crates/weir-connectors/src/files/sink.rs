@@ -85,16 +85,12 @@ impl FilesSink {
         buckets: Buckets,
         clock: Clock,
     ) -> std::io::Result<Self> {
-        let partitions = context
-            .positions
-            .iter()
-            .map(|at| (at.channel.partition, Progress { repeats_below: at.end, ..Progress::default() }));
         Ok(Self {
             name: context.name.clone(),
             channel_is_durable: context.channel_is_durable,
             packer: Packer::new(options.compression)?,
             pending: Pending::default(),
-            partitions: partitions.collect(),
+            partitions: BTreeMap::new(),
             uses: 0,
             crowded_at: None,
             context,
@@ -107,9 +103,9 @@ impl FilesSink {
     fn take(&mut self, delivery: Delivery) -> Result<(), FileError> {
         let now = (self.clock)();
         self.buckets.forget_some();
-        let Delivery { batches, ack } = delivery;
+        let Delivery { batches, repeats_below, ack, .. } = delivery;
         let (partition, range) = (ack.partition(), ack.range());
-        let repeats_below = self.note_range(partition, &range)?;
+        let repeats_below = self.note_range(partition, &range, repeats_below)?;
         let id = self.pending.take_in(ack);
         let mut next = range.start;
         for batch in &batches {
@@ -132,8 +128,13 @@ impl FilesSink {
     }
 
     /// Sees to it that no open file spans a gap, and returns below which offset events may be repeats.
-    fn note_range(&mut self, partition: u32, range: &Range<u64>) -> Result<u64, FileError> {
+    fn note_range(&mut self, partition: u32, range: &Range<u64>, repeats_below: u64) -> Result<u64, FileError> {
         let progress = self.partitions.entry(partition).or_default();
+        if repeats_below > progress.repeats_below {
+            // A new stay of the partition here: somebody else may have finished files meanwhile.
+            progress.repeats_below = repeats_below;
+            self.buckets.forget_committed();
+        }
         let follows = progress.next == Some(range.start);
         if !follows && range.start < progress.high {
             progress.repeats_below = progress.repeats_below.max(progress.high);
@@ -305,7 +306,7 @@ impl FilesSink {
                 let all = self.slots_where(|_| true);
                 self.finish(&all, "pressure")
             }
-            FlushReason::Shutdown => {
+            FlushReason::Handover | FlushReason::Shutdown => {
                 let all = self.slots_where(|_| true);
                 self.finish(&all, "shutdown")
             }

@@ -70,7 +70,7 @@ impl Fixture {
         let channel = self.agent.agent().channel("c").expect("the channel of the fixture");
         let mut cursor = channel.cursor("test").expect("a cursor");
         let mut seen = Vec::new();
-        while let Some(chunk) = cursor.read(ReadLimit { bytes_max: 1 << 24 }).expect("read") {
+        while let Some(chunk) = cursor.read(ReadLimit::events(1 << 24)).expect("read") {
             for batch in &chunk.batches {
                 for row in 0..batch.len() {
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -315,8 +315,7 @@ fn full_fields_and_whole_lines() {
     writeln!(stream, "{line}").expect("written");
     fixture.until_received(1);
     let channel = fixture.agent.agent().channel("c").expect("the channel");
-    let chunk =
-        channel.cursor("t").expect("a cursor").read(ReadLimit { bytes_max: 1 << 20 }).expect("read").expect("one");
+    let chunk = channel.cursor("t").expect("a cursor").read(ReadLimit::events(1 << 20)).expect("read").expect("one");
     let batch = &chunk.batches[0];
     let header = |name: &str| batch.header(0, name).map(|value| String::from_utf8_lossy(&value).into_owned());
     assert_eq!(batch.body(0), line.as_bytes());

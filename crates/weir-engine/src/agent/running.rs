@@ -92,10 +92,11 @@ impl Agent {
         self.stop.give(self.deadline);
     }
 
-    /// Whether every source has ended by itself (a file replayed, a count reached).
+    /// Whether every source has ended by itself (a file replayed, a count reached); never true of an agent without any,
+    /// which serves a channel that others fill.
     #[must_use]
     pub fn sources_have_ended(&self) -> bool {
-        self.source_threads.iter().all(JoinHandle::is_finished)
+        !self.source_threads.is_empty() && self.source_threads.iter().all(JoinHandle::is_finished)
     }
 
     /// Waits until everything has ended: sources (after [`Agent::stop`], or by themselves), then receipts, sinks,

@@ -112,7 +112,7 @@ impl Agent {
                 name: sink.name.clone(),
                 sink: running,
                 group: group.clone(),
-                limit: ReadLimit { bytes_max: sink.options.bytes("batch_bytes") as usize },
+                limit: ReadLimit { bytes_max: sink.options.bytes("batch_bytes") as usize, form: sink.spec.form() },
                 drain: drain.clone(),
                 nacks: Arc::default(),
             };

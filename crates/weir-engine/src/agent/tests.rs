@@ -229,7 +229,7 @@ fn refused_events_go_to_the_dead_letter_channel_or_nowhere() {
     let agent = start(&toml);
     until(&agent, "all settled", |status| status.groups[0].delivered + status.groups[0].dead_lettered == 100);
     let dead = agent.channel("dead").expect("the channel").cursor("test").expect("a cursor");
-    let chunk = { dead }.read(ReadLimit { bytes_max: 1 << 20 }).expect("read").expect("dead letters");
+    let chunk = { dead }.read(ReadLimit::events(1 << 20)).expect("read").expect("dead letters");
     assert_eq!(chunk.batches[0].body(0), b"3");
     assert_eq!(chunk.batches[0].header(0, "weir.dead_letter.reason").as_deref(), Some(&b"ends in 3"[..]));
     agent.stop();

@@ -197,6 +197,7 @@ fn channel((type_name, channel): &(String, Arc<dyn Channel>)) -> ChannelStatus {
         name: channel.name().to_owned(),
         r#type: type_name.clone(),
         durable: channel.is_durable(),
+        shared: channel.is_shared(),
         durability_mode: usage.durability_mode.to_owned(),
         bytes: usage.bytes,
         capacity_bytes: usage.capacity_bytes,

@@ -193,7 +193,14 @@ struct MemoryCursor {
 impl MemoryCursor {
     fn chunk(batches: Vec<EventBatch>, from: u64) -> ReadChunk {
         let events: u64 = batches.iter().map(|batch| batch.len() as u64).sum();
-        ReadChunk { partition: 0, range: from..from + events, batches, lost: Vec::new(), unsynced: 0 }
+        ReadChunk {
+            partition: 0,
+            range: from..from + events,
+            batches,
+            stored: Vec::new(),
+            lost: Vec::new(),
+            unsynced: 0,
+        }
     }
 }
 
@@ -202,6 +209,11 @@ impl Cursor for MemoryCursor {
         let queue = self.shared.queue.lock();
         let released = queue.released.get(&self.group).copied().unwrap_or_default();
         vec![Position { channel: self.shared.id, released, end: queue.end }]
+    }
+
+    fn repeats_below(&self, _partition: u32) -> u64 {
+        // Nothing outlives the process.
+        0
     }
 
     fn read(&mut self, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {

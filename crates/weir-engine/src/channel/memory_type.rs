@@ -33,7 +33,7 @@ static SPEC: TypeSpec = TypeSpec {
 /// The type `memory`, for the registry.
 #[must_use]
 pub fn memory_channel_type() -> ChannelType {
-    ChannelType { spec: &SPEC, parse }
+    ChannelType { spec: &SPEC, is_shared: false, parse }
 }
 
 fn parse(config: &ComponentConfig, _: &mut Diagnostics) -> Option<Arc<dyn ChannelSpec>> {

@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 use weir_event::{ChannelId, EventBatch};
 
 use crate::receipt::ReceiptTicket;
+use crate::stored::StoredBatch;
 
 pub use file::file_channel_type;
 pub use memory::{MemoryChannel, MemoryLimits};
@@ -37,6 +38,12 @@ pub trait Channel: Send + Sync {
 
     /// Whether what has a receipt survives a crash of this process.
     fn is_durable(&self) -> bool;
+
+    /// Whether other agents append to it and read from it too. An agent that stops then leaves what its sinks have not
+    /// begun, and its books do not cover the channel.
+    fn is_shared(&self) -> bool {
+        false
+    }
 
     /// Takes `batch` and completes `ticket` when it is durable, from any thread, maybe before this returns.
     /// Never waits for a disk or a peer. The batch is only referenced: on error nothing was taken.
@@ -69,6 +76,21 @@ pub trait Cursor: Send {
     /// The partitions of the channel, their ids and how far each is released.
     fn positions(&self) -> Vec<Position>;
 
+    /// Events of `partition` below this offset may have been delivered before: by an earlier run, or by an earlier owner
+    /// of the partition.
+    fn repeats_below(&self, partition: u32) -> u64;
+
+    /// Partitions that were taken away from this reader since the last call (a rebalance of a shared channel): what is
+    /// out of them is somebody else's to deliver, and its acknowledgement moves nothing here any more.
+    fn taken_away(&mut self) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// Whether partitions are about to be taken away, so that sinks should finish and acknowledge what they hold.
+    fn is_in_a_hurry(&self) -> bool {
+        false
+    }
+
     /// Reads on: whole batches, at most `limit` but at least one if there is any; `None` if there is nothing now.
     /// Does not wait; see [`Cursor::wakeup`].
     ///
@@ -98,6 +120,26 @@ pub trait Cursor: Send {
 pub struct ReadLimit {
     /// Most bytes of stored batches.
     pub bytes_max: usize,
+    /// What the reader asks for; a channel gives events where it has nothing else.
+    pub form: Form,
+}
+
+impl ReadLimit {
+    /// At most `bytes_max` bytes, as events.
+    #[must_use]
+    pub const fn events(bytes_max: usize) -> Self {
+        Self { bytes_max, form: Form::Events }
+    }
+}
+
+/// In which form batches are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Decoded.
+    #[default]
+    Events,
+    /// As they are at rest, where that can be: for a destination that keeps the same form.
+    Stored,
 }
 
 /// A partition of a channel as a group sees it.
@@ -120,6 +162,8 @@ pub struct ReadChunk {
     pub range: Range<u64>,
     /// The batches; each carries its origin.
     pub batches: Vec<EventBatch>,
+    /// The batches as they are at rest: instead of `batches`, never beside them, and only if asked for.
+    pub stored: Vec<StoredBatch>,
     /// Offset ranges inside or before `range` that were damaged and cannot be delivered.
     pub lost: Vec<Range<u64>>,
     /// Offsets that hold nothing: a power loss took them before they were durable, and no receipt was given for them.
@@ -130,7 +174,7 @@ impl ReadChunk {
     /// Number of events in the batches.
     #[must_use]
     pub fn events(&self) -> u64 {
-        self.batches.iter().map(|batch| batch.len() as u64).sum()
+        crate::delivery::count(&self.batches, &self.stored)
     }
 }
 

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_engine::channel::{AppendError, Channel, Cursor, ReadLimit};
+use weir_codec::record_batch::{Decoder, DecoderOptions};
+use weir_engine::channel::{AppendError, Channel, Cursor, Form, ReadLimit};
 use weir_engine::registry::Registry;
+use weir_event::ArenaPool;
 
 use super::fixture::{channel, numbered, numbers, ticket};
 use crate::wait::{PATIENCE, eventually};
 
-const ALL: ReadLimit = ReadLimit { bytes_max: 1 << 20 };
+const ALL: ReadLimit = ReadLimit::events(1 << 20);
 
 /// Runs the suite over the channel that `options` describe; `small` describes one that is full after a few MiB.
 ///
@@ -20,6 +22,7 @@ pub fn run(registry: &Registry, options: &str, small: &str, folder: &Path) {
     reads_in_order(&*channel(registry, options, &folder.join("order")));
     groups_are_independent(&*channel(registry, options, &folder.join("groups")));
     reads_again(&*channel(registry, options, &folder.join("again")));
+    gives_stored_batches(&*channel(registry, options, &folder.join("stored")));
     fills_and_drains(channel(registry, small, &folder.join("full")));
     refuses_after_close(&*channel(registry, options, &folder.join("close")));
     if channel(registry, options, &folder.join("durable")).is_durable() {
@@ -51,7 +54,7 @@ fn reads_in_order(channel: &dyn Channel) {
     append(channel, 100..100);
     append(channel, 100..101);
     append(channel, 101..300);
-    let first = cursor.read(ReadLimit { bytes_max: 1 }).expect("read").expect("at least one batch");
+    let first = cursor.read(ReadLimit::events(1)).expect("read").expect("at least one batch");
     assert!(!first.batches.is_empty(), "a limit below one batch still gives one");
     let batch = &first.batches[0];
     assert_eq!(batch.header(7, "host").as_deref(), Some(&b"fw1"[..]));
@@ -90,6 +93,30 @@ fn reads_again(channel: &dyn Channel) {
         assert!(chunk.range.end > at && chunk.range.end <= 90 && chunk.lost.is_empty());
         at = chunk.range.end;
     }
+}
+
+/// Scenario: a reader asks for batches as they are at rest, then for a part of one.
+/// Guarantees: what comes in that form decodes to the same events; a part of a batch comes as events.
+fn gives_stored_batches(channel: &dyn Channel) {
+    const STORED: ReadLimit = ReadLimit { bytes_max: 1 << 20, form: Form::Stored };
+    let mut cursor = channel.cursor("g").expect("a cursor");
+    append(channel, 0..40);
+    append(channel, 40..80);
+    let mut decoder = Decoder::new(ArenaPool::new(1 << 16, 1), DecoderOptions::default());
+    let (mut found, mut next) = (Vec::new(), 0);
+    while let Some(chunk) = cursor.read(STORED).expect("read") {
+        assert!(chunk.batches.is_empty() || chunk.stored.is_empty(), "one form or the other");
+        assert_eq!((chunk.range.start, chunk.events()), (next, chunk.range.end - chunk.range.start));
+        next = chunk.range.end;
+        found.extend(numbers(&chunk.batches));
+        for stored in &chunk.stored {
+            found.extend(numbers(&[stored.decode(&mut decoder).expect("whole")]));
+        }
+    }
+    assert_eq!(found, (0..80).collect::<Vec<_>>());
+    let part = cursor.read_again(0, 10..30, STORED).expect("read again");
+    assert!(part.stored.is_empty());
+    assert_eq!(numbers(&part.batches), (10..part.range.end).collect::<Vec<_>>());
 }
 
 /// Scenario: appends until full, then a release. Guarantees: full is told, not waited out; room comes back; nothing that

@@ -71,6 +71,7 @@ impl TestChannel {
                 partition: 0,
                 range: range.start..end,
                 batches: vec![batch.slice((range.start - first) as usize..(end - first) as usize)],
+                stored: Vec::new(),
                 unsynced: 0,
                 lost: Vec::new(),
             })
@@ -78,8 +79,8 @@ impl TestChannel {
     }
 }
 
-/// What groups see of a [`TestChannel`].
-struct Reader(Arc<TestChannel>, u64);
+/// What groups see of a [`TestChannel`]: where reading goes on, and the end when it was opened.
+struct Reader(Arc<TestChannel>, u64, u64);
 
 impl Channel for Reader {
     fn name(&self) -> &str {
@@ -95,7 +96,8 @@ impl Channel for Reader {
         false
     }
     fn cursor(&self, _: &str) -> Result<Box<dyn Cursor>, ChannelError> {
-        Ok(Box::new(Self(self.0.clone(), self.0.released())))
+        let end = self.0.stored.lock().expect("no test panics here").end;
+        Ok(Box::new(Self(self.0.clone(), self.0.released(), end)))
     }
     fn usage(&self) -> ChannelUsage {
         ChannelUsage::default()
@@ -109,6 +111,9 @@ impl Cursor for Reader {
     fn positions(&self) -> Vec<Position> {
         let stored = self.0.stored.lock().expect("no test panics here");
         vec![Position { channel: self.0.id, released: stored.released, end: stored.end }]
+    }
+    fn repeats_below(&self, _: u32) -> u64 {
+        self.2
     }
     fn read(&mut self, _: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {
         let chunk = self.0.find(self.1..u64::MAX);
@@ -212,7 +217,7 @@ impl Rig {
         let options = self.options.replace("ROOT", &self.root().display().to_string());
         let spec = spec(&format!("{path}{options}")).expect("valid options");
         let ledger = Arc::new(SinkLedger::default());
-        let channel = Arc::new(Reader(self.channel.clone(), 0));
+        let channel = Arc::new(Reader(self.channel.clone(), 0, 0));
         let group = Group::open("g", &["out".into()], channel, None, ledger).expect("opens");
         let context = SinkContext {
             name: "out".into(),
@@ -314,7 +319,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn next(&self) -> Option<Delivery> {
-        self.group.next(ReadLimit { bytes_max: 1 << 20 }, &Default::default()).expect("the channel works")
+        self.group.next(ReadLimit::events(1 << 20), &Default::default()).expect("the channel works")
     }
 
     pub(super) fn deliver(&mut self, delivery: Delivery) -> Result<(), DeliveryError> {

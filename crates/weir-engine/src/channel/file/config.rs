@@ -85,7 +85,7 @@ static SPEC: TypeSpec = TypeSpec {
 /// The type `file`, for the registry.
 #[must_use]
 pub fn file_channel_type() -> ChannelType {
-    ChannelType { spec: &SPEC, parse }
+    ChannelType { spec: &SPEC, is_shared: false, parse }
 }
 
 fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<dyn ChannelSpec>> {

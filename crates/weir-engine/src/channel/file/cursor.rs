@@ -8,9 +8,10 @@ use tokio::sync::Notify;
 use tracing::error;
 use weir_codec::record_batch::{Decoded, Decoder, DecoderOptions};
 use weir_event::{ArenaPool, ChannelId, EventBatch};
-use weir_log::{Group, Log, ReadChunk as StoredChunk, Reader, StoredBatch};
+use weir_log::{Group, Log, ReadChunk as LogChunk, Reader, StoredBatch as LogBatch};
 
-use crate::channel::{Backlog, ChannelError, Cursor, Position, ReadChunk, ReadLimit};
+use crate::channel::{Backlog, ChannelError, Cursor, Form, Position, ReadChunk, ReadLimit};
+use crate::stored::StoredBatch;
 
 /// Arenas for decompressed batches: a batch of the default size of sources with headers, and as many as are in flight.
 const DECODED_BYTES: usize = 1 << 20;
@@ -24,6 +25,8 @@ pub(super) struct FileCursor {
     group: Group,
     reader: Reader,
     decoder: Decoder,
+    /// End of the log when this run began.
+    end_at_open: u64,
     wakeup: Arc<Notify>,
     /// Arrival of what was read and not released, by end offset: the age of the backlog without reading it again.
     arrivals: VecDeque<(u64, i64)>,
@@ -43,28 +46,37 @@ impl FileCursor {
         };
         let decoder = Decoder::new(ArenaPool::new(DECODED_BYTES, DECODED_FREE_MAX), options);
         let name = name.to_owned();
-        Self { name, id, log, group, reader, decoder, wakeup, arrivals: VecDeque::new() }
+        let end_at_open = log.durable_end();
+        Self { name, id, log, group, reader, decoder, end_at_open, wakeup, arrivals: VecDeque::new() }
     }
 
     fn failure(&self, message: String, source: impl std::error::Error + Send + Sync + 'static) -> ChannelError {
         ChannelError { channel: self.name.clone(), message, source: Some(Box::new(source)) }
     }
 
-    /// Decodes the part of `stored` that lies in `wanted`, and accounts for every offset from `wanted.start` on.
-    fn decode(&mut self, stored: StoredChunk, wanted: Range<u64>) -> Result<Option<ReadChunk>, ChannelError> {
+    /// Takes the part of `stored` that lies in `wanted`, and accounts for every offset from `wanted.start` on. Batches
+    /// stay as they are if that is asked for and each is wanted whole.
+    fn take(&mut self, stored: LogChunk, wanted: Range<u64>, form: Form) -> Result<Option<ReadChunk>, ChannelError> {
         let inside = |range: &Range<u64>| range.start.max(wanted.start)..range.end.min(wanted.end);
         let (gone, holes): (Vec<_>, Vec<_>) = stored.lost.into_iter().partition(|lost| lost.was_durable);
         let mut lost: Vec<_> = gone.iter().map(|lost| inside(&lost.offsets)).collect();
         let holes: Vec<_> = holes.iter().map(|hole| inside(&hole.offsets)).filter(|hole| !hole.is_empty()).collect();
         let mut found: Vec<_> = lost.iter().chain(&holes).cloned().collect();
-        let mut batches = Vec::with_capacity(stored.batches.len());
-        for batch in &stored.batches {
+        let is_whole = |batch: &LogBatch| batch.range() == inside(&batch.range());
+        let stays = form == Form::Stored && stored.batches.iter().all(is_whole);
+        let (mut batches, mut kept) = (Vec::with_capacity(stored.batches.len()), Vec::new());
+        for batch in stored.batches {
             let range = inside(&batch.range());
             if range.is_empty() {
                 continue;
             }
-            batches.push(self.events(batch, &wanted)?);
             found.push(range);
+            if stays {
+                let (arrival_ms, header) = (batch.arrival_ms(), batch.header);
+                kept.push(StoredBatch { bytes: batch.bytes, header, channel: self.id, arrival_ms });
+            } else {
+                batches.push(self.events(&batch, &wanted)?);
+            }
         }
         found.retain(|range| !range.is_empty());
         found.sort_by_key(|range| range.start);
@@ -84,12 +96,12 @@ impl FileCursor {
             return Ok(None);
         }
         let unsynced = holes.iter().map(|hole| hole.end - hole.start).sum();
-        Ok(Some(ReadChunk { partition: 0, range: wanted.start..end, batches, lost, unsynced }))
+        Ok(Some(ReadChunk { partition: 0, range: wanted.start..end, batches, stored: kept, lost, unsynced }))
     }
 
     /// The events of a stored batch. One whose CRC is right and that cannot be decoded is no damage: it is held, for a
     /// Weir that can.
-    fn events(&mut self, stored: &StoredBatch, wanted: &Range<u64>) -> Result<EventBatch, ChannelError> {
+    fn events(&mut self, stored: &LogBatch, wanted: &Range<u64>) -> Result<EventBatch, ChannelError> {
         let range = stored.range();
         let decoded = self.decoder.decode(stored.bytes.clone(), Some(self.id), stored.arrival_ms());
         let batch = match decoded.map(Decoded::into_events) {
@@ -116,13 +128,17 @@ impl FileCursor {
         }
         // One small read, and only while nothing was read since the last release.
         let chunk = self.group.reader(released).read(1).ok()?;
-        chunk.batches.first().map(StoredBatch::arrival_ms)
+        chunk.batches.first().map(LogBatch::arrival_ms)
     }
 }
 
 impl Cursor for FileCursor {
     fn positions(&self) -> Vec<Position> {
         vec![Position { channel: self.id, released: self.group.position(), end: self.log.durable_end() }]
+    }
+
+    fn repeats_below(&self, _partition: u32) -> u64 {
+        self.end_at_open
     }
 
     fn read(&mut self, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {
@@ -137,7 +153,7 @@ impl Cursor for FileCursor {
         if let Some(last) = stored.batches.last() {
             self.arrivals.push_back((last.range().end, last.arrival_ms()));
         }
-        self.decode(stored, from..u64::MAX)
+        self.take(stored, from..u64::MAX, limit.form)
     }
 
     fn read_again(&mut self, partition: u32, range: Range<u64>, limit: ReadLimit) -> Result<ReadChunk, ChannelError> {
@@ -146,12 +162,13 @@ impl Cursor for FileCursor {
             .reader(range.start)
             .read(limit.bytes_max)
             .map_err(|error| self.failure(format!("log cannot be read again at offset {}", range.start), error))?;
-        let chunk = self.decode(stored, range.clone())?;
+        let chunk = self.take(stored, range.clone(), limit.form)?;
         // Nothing of the range is left (a segment removed by hand): it is lost, and said so.
         Ok(chunk.unwrap_or_else(|| ReadChunk {
             partition,
             range: range.clone(),
             batches: Vec::new(),
+            stored: Vec::new(),
             lost: vec![range],
             unsynced: 0,
         }))

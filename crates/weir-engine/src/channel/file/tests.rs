@@ -38,7 +38,7 @@ fn every_compression_survives_a_restart() {
         drop(channel);
         let channel = FileChannel::open("c", folder.path(), options(), compression).expect("opens");
         let mut cursor = channel.cursor("g").expect("a cursor");
-        let chunk = cursor.read(ReadLimit { bytes_max: 1 << 20 }).expect("read").expect("a batch");
+        let chunk = cursor.read(ReadLimit::events(1 << 20)).expect("read").expect("a batch");
         let read = &chunk.batches[0];
         assert_eq!((read.body(0), read.body(1)), (&b"first"[..], &b"second"[..]));
         assert_eq!(read.header(1, "host").as_deref(), Some(&b"fw1"[..]));
@@ -83,7 +83,7 @@ fn unusual_batches_come_back() {
     append(&channel, &long).expect("room");
     let mut cursor = channel.cursor("g").expect("a cursor");
     let mut events = 0;
-    while let Some(chunk) = cursor.read(ReadLimit { bytes_max: 1 << 24 }).expect("read") {
+    while let Some(chunk) = cursor.read(ReadLimit::events(1 << 24)).expect("read") {
         assert!(chunk.lost.is_empty());
         events += chunk.events();
     }
