@@ -32,6 +32,7 @@ pub mod fake;
 mod fetch;
 mod group;
 mod links;
+mod murmur2;
 mod producer;
 mod wire;
 
@@ -43,4 +44,5 @@ pub use connection::{
 pub use error::{ErrorClass, ErrorCode};
 pub use fetch::{FetchError, FetchOptions, Fetched, FetchedBatch, Fetcher, FetcherStatistics};
 pub use group::{Assignor, Commit, Committed, GroupEvent, GroupMember, GroupOptions, Place};
+pub use murmur2::partition_for_key;
 pub use producer::{Acks, Appended, Producer, ProducerOptions, ProducerStatistics, Receipt, SendError};

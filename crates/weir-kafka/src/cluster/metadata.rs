@@ -70,6 +70,12 @@ impl Cluster {
         &self.shared.options
     }
 
+    /// The id of the cluster, which no other has; `None` if its brokers do not say.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        self.view(|view| view.id.clone())
+    }
+
     /// The brokers as last heard, by id.
     #[must_use]
     pub fn brokers(&self) -> Vec<Broker> {
@@ -184,19 +190,22 @@ impl Cluster {
         Connection::open(address, &self.shared.options.connection, self.shared.tls.as_ref()).await
     }
 
+    /// The connection to a broker that is kept for short requests.
+    pub(crate) async fn link(&self, broker: i32) -> Result<Connection, ClusterError> {
+        let kept = self.shared.links.lock().await.get(&broker).filter(|link| link.is_up()).cloned();
+        if let Some(link) = kept {
+            return Ok(link);
+        }
+        // Not under the lock: one broker that does not answer must not hold up the others. Of two dialled at once the
+        // later is kept, and the other closes when its call is done.
+        let link = self.dial(broker).await?;
+        self.shared.links.lock().await.insert(broker, link.clone());
+        Ok(link)
+    }
+
     /// Sends a short request to a broker, over a connection kept for such.
     pub(crate) async fn call<A: Api>(&self, broker: i32, request: &A) -> Result<A::Response, ClusterError> {
-        let kept = self.shared.links.lock().await.get(&broker).filter(|link| link.is_up()).cloned();
-        let connection = match kept {
-            Some(link) => link,
-            None => {
-                // Not under the lock: one broker that does not answer must not hold up the others. Of two dialled at
-                // once the later is kept, and the other closes when its call is done.
-                let link = self.dial(broker).await?;
-                self.shared.links.lock().await.insert(broker, link.clone());
-                link
-            }
-        };
+        let connection = self.link(broker).await?;
         Ok(connection.call(request, self.shared.options.connection.request_timeout).await?)
     }
 

@@ -12,7 +12,7 @@ async fn connect(fake: &FakeCluster) -> Cluster {
 }
 
 /// Scenario: bootstrap addresses of which only the last answers, none answers, or one is no address.
-/// Guarantees: one that answers is enough; otherwise the error says what was tried.
+/// Guarantees: one that answers is enough, and says which cluster it is; otherwise the error says what was tried.
 #[tokio::test]
 async fn one_bootstrap_address_is_enough() {
     let fake = FakeCluster::start(3).await;
@@ -20,6 +20,7 @@ async fn one_bootstrap_address_is_enough() {
     let addresses = ["127.0.0.1:1".to_owned(), fake.bootstrap()[2].clone()];
     let cluster = Cluster::connect(ClusterOptions::new(addresses)).await.expect("a cluster");
     assert_eq!(cluster.brokers().iter().map(|broker| broker.id).collect::<Vec<_>>(), vec![1, 2, 3]);
+    assert_eq!(cluster.id().as_deref(), Some("fake"));
     assert_eq!(cluster.brokers()[1].rack.as_deref(), Some("rack2"));
     let Err(error) = Cluster::connect(ClusterOptions::new(["127.0.0.1:1"])).await else { panic!("connected") };
     assert!(matches!(error, ClusterError::Unreachable { tried: 1, .. }), "{error}");

@@ -48,6 +48,8 @@ pub struct Topic {
 /// The last word on brokers and topics.
 #[derive(Debug, Default)]
 pub(super) struct View {
+    /// Of the cluster.
+    pub(super) id: Option<String>,
     pub(super) brokers: HashMap<i32, Broker>,
     pub(super) topics: HashMap<Arc<str>, Result<Arc<Topic>, ErrorCode>>,
     /// Counts answers; 0 before the first.
@@ -58,6 +60,7 @@ impl View {
     /// Takes in an answer, which with `all` names every topic there is. A partition's leader never goes back to an older epoch: another broker may be behind.
     pub(super) fn update(&mut self, response: &MetadataResponse, all: bool) {
         self.generation += 1;
+        self.id = response.cluster_id.as_ref().map(ToString::to_string);
         let brokers = response.brokers.iter().map(|broker| {
             let host = broker.host.as_str();
             let address = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };

@@ -60,7 +60,11 @@ impl Broker {
                 (None, Some(logs)) => topic.with_partitions((0..).zip(logs).map(describe).collect()),
             }
         });
-        MetadataResponse::default().with_brokers(brokers.collect()).with_topics(topics.collect())
+        let cluster = Some(StrBytes::from_static_str("fake"));
+        MetadataResponse::default()
+            .with_cluster_id(cluster)
+            .with_brokers(brokers.collect())
+            .with_topics(topics.collect())
     }
 
     pub(super) fn produce(

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::offset_fetch_response::{OffsetFetchResponsePartition, OffsetFetchResponseTopic};
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::oneshot;
@@ -191,21 +194,40 @@ impl Broker {
         OffsetCommitResponse::default().with_topics(topics.collect())
     }
 
+    /// In the form the version of the request has: for one group, or for several.
     pub(super) fn committed(&self, request: OffsetFetchRequest, refused: Option<i16>) -> OffsetFetchResponse {
         let mut state = self.shared.state();
-        let group = state.groups.entry(request.group_id.to_string()).or_default();
+        let code = refused.unwrap_or(0);
+        let mut known = |group: &GroupId, topic: &TopicName, index: i32| {
+            let group = state.groups.entry(group.to_string()).or_default();
+            group.offsets.get(&(topic.to_string(), index)).cloned().unwrap_or((-1, None))
+        };
+        let groups = request.groups.into_iter().map(|group| {
+            let topics = group.topics.unwrap_or_default().into_iter().map(|topic| {
+                let parts = topic.partition_indexes.iter().map(|index| {
+                    let (offset, metadata) = known(&group.group_id, &topic.name, *index);
+                    let part = OffsetFetchResponsePartitions::default().with_partition_index(*index);
+                    part.with_committed_offset(offset).with_metadata(metadata)
+                });
+                let parts = parts.collect();
+                OffsetFetchResponseTopics::default().with_name(topic.name.clone()).with_partitions(parts)
+            });
+            let topics = topics.collect();
+            OffsetFetchResponseGroup::default().with_group_id(group.group_id).with_error_code(code).with_topics(topics)
+        });
+        let groups: Vec<OffsetFetchResponseGroup> = groups.collect();
+        if !groups.is_empty() {
+            return OffsetFetchResponse::default().with_groups(groups);
+        }
         let topics = request.topics.unwrap_or_default().into_iter().map(|topic| {
             let parts = topic.partition_indexes.iter().map(|index| {
-                let known = group.offsets.get(&(topic.name.to_string(), *index));
-                let (offset, metadata) = known.cloned().unwrap_or((-1, None));
-                OffsetFetchResponsePartition::default()
-                    .with_partition_index(*index)
-                    .with_committed_offset(offset)
-                    .with_metadata(metadata)
+                let (offset, metadata) = known(&request.group_id, &topic.name, *index);
+                let part = OffsetFetchResponsePartition::default().with_partition_index(*index);
+                part.with_committed_offset(offset).with_metadata(metadata)
             });
             let parts = parts.collect();
             OffsetFetchResponseTopic::default().with_name(topic.name.clone()).with_partitions(parts)
         });
-        OffsetFetchResponse::default().with_error_code(refused.unwrap_or(0)).with_topics(topics.collect())
+        OffsetFetchResponse::default().with_error_code(code).with_topics(topics.collect())
     }
 }

@@ -4,38 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
-use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
-use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::Mutex;
 
-use super::{GroupOptions, Place};
+use super::offsets::{commit_request, fetch_offsets, find_coordinator, refused};
+use super::{Commit, Committed, GroupOptions, Place};
 use crate::connection::Connection;
 use crate::wire::Api;
 use crate::{Cluster, ClusterError, ErrorClass, ErrorCode};
-
-/// An offset to commit.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Commit {
-    /// The partition.
-    pub place: Place,
-    /// Offset of the next record to read.
-    pub offset: i64,
-    /// Up to 4 KiB of text that is kept with it.
-    pub metadata: Option<String>,
-}
-
-/// An offset that was committed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Committed {
-    /// The partition.
-    pub place: Place,
-    /// Offset of the next record to read; `None` if none was committed, or it has expired.
-    pub offset: Option<i64>,
-    /// The text kept with it.
-    pub metadata: Option<String>,
-}
 
 /// Who this member is to the coordinator.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,7 +45,7 @@ impl Coordinator {
     }
 
     fn refused(&self, what: &str, code: ErrorCode) -> ClusterError {
-        ClusterError::Refused { what: format!("{what} group {}", self.options.group), code, detail: None }
+        refused(what, &self.options.group, code)
     }
 
     fn group_id(&self) -> GroupId {
@@ -89,11 +66,7 @@ impl Coordinator {
         if let Some(connection) = link.as_ref().filter(|connection| connection.is_up()) {
             return Ok(connection.clone());
         }
-        let request = FindCoordinatorRequest::default().with_key(text(&self.options.group));
-        let found = self.cluster.call_any(&request).await?;
-        if let Some(code) = ErrorCode::from_wire(found.error_code) {
-            return Err(self.refused("finding the coordinator of", code));
-        }
+        let found = find_coordinator(&self.cluster, &self.options.group).await?;
         let host = found.host.as_str();
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let connection = self.cluster.open(&format!("{host}:{}", found.port)).await?;
@@ -221,27 +194,10 @@ impl Coordinator {
     }
 
     async fn commit_once(&self, membership: &Membership, commits: &[Commit]) -> Result<(), ClusterError> {
-        let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
-        for commit in commits {
-            let partition = OffsetCommitRequestPartition::default()
-                .with_partition_index(commit.place.partition)
-                .with_committed_offset(commit.offset)
-                .with_committed_metadata(Some(text(commit.metadata.as_deref().unwrap_or_default())));
-            match topics.iter_mut().find(|topic| topic.name.as_str() == &*commit.place.topic) {
-                Some(topic) => topic.partitions.push(partition),
-                None => topics.push(
-                    OffsetCommitRequestTopic::default()
-                        .with_name(TopicName(text(&commit.place.topic)))
-                        .with_partitions(vec![partition]),
-                ),
-            }
-        }
-        let request = OffsetCommitRequest::default()
-            .with_group_id(self.group_id())
+        let request = commit_request(&self.options.group, commits)
             .with_generation_id_or_member_epoch(membership.generation)
             .with_member_id(text(&membership.id))
-            .with_group_instance_id(self.instance().filter(|_| !membership.id.is_empty()))
-            .with_topics(topics);
+            .with_group_instance_id(self.instance().filter(|_| !membership.id.is_empty()));
         let response = self.call(&request, Duration::ZERO).await?;
         let mut codes = response.topics.iter().flat_map(|topic| &topic.partitions).map(|part| part.error_code);
         match codes.find_map(ErrorCode::from_wire) {
@@ -251,42 +207,11 @@ impl Coordinator {
     }
 
     pub(super) async fn committed(&self, places: &[Place]) -> Result<Vec<Committed>, ClusterError> {
-        self.retry(|| self.committed_once(places)).await
-    }
-
-    async fn committed_once(&self, places: &[Place]) -> Result<Vec<Committed>, ClusterError> {
-        let mut topics: Vec<OffsetFetchRequestTopic> = Vec::new();
-        for place in places {
-            match topics.iter_mut().find(|topic| topic.name.as_str() == &*place.topic) {
-                Some(topic) => topic.partition_indexes.push(place.partition),
-                None => topics.push(
-                    OffsetFetchRequestTopic::default()
-                        .with_name(TopicName(text(&place.topic)))
-                        .with_partition_indexes(vec![place.partition]),
-                ),
-            }
-        }
-        let request = OffsetFetchRequest::default().with_group_id(self.group_id()).with_topics(Some(topics));
-        // Offsets that an open transaction will change are waited for, where the broker can.
-        let stable = self.connection().await?.version::<OffsetFetchRequest>()? >= 7;
-        let response = self.call(&request.with_require_stable(stable), Duration::ZERO).await?;
-        if let Some(code) = ErrorCode::from_wire(response.error_code) {
-            return Err(self.refused("reading offsets of", code));
-        }
-        let mut committed = Vec::with_capacity(places.len());
-        for topic in response.topics {
-            let name: Arc<str> = Arc::from(topic.name.as_str());
-            for part in topic.partitions {
-                if let Some(code) = ErrorCode::from_wire(part.error_code) {
-                    return Err(self.refused("reading offsets of", code));
-                }
-                committed.push(Committed {
-                    place: Place { topic: name.clone(), partition: part.partition_index },
-                    offset: Some(part.committed_offset).filter(|offset| *offset >= 0),
-                    metadata: part.metadata.map(|text| text.to_string()).filter(|text| !text.is_empty()),
-                });
-            }
-        }
-        Ok(committed)
+        let timeout = self.cluster.options().connection.request_timeout;
+        self.retry(|| async {
+            let connection = self.connection().await?;
+            fetch_offsets(&connection, &self.options.group, places, timeout).await
+        })
+        .await
     }
 }

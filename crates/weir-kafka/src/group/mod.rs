@@ -13,11 +13,12 @@ mod assign;
 mod coordinator;
 mod keeper;
 mod member;
+mod offsets;
 mod options;
 mod protocol;
 
-pub use coordinator::{Commit, Committed};
 pub use member::{GroupEvent, GroupMember};
+pub use offsets::{Commit, Committed};
 pub use options::{Assignor, GroupOptions};
 pub use protocol::Place;
 

@@ -70,6 +70,14 @@ async fn offsets_are_kept() {
         Committed { place: places[0].clone(), offset: Some(42), metadata: Some("note".to_owned()) }
     );
     assert_eq!(committed[1].offset, None);
+    // Not a member; by the form that older brokers have, too.
+    fake.script(ApiKey::FindCoordinator, [Step::Refuse(15)]);
+    fake.script(ApiKey::OffsetFetch, [Step::Refuse(16), Step::Disconnect]);
+    assert_eq!(cluster.committed("g", &places).await.expect("offsets"), committed);
+    assert_eq!(cluster.committed("other", &places).await.expect("offsets")[0].offset, None);
+    fake.limit_versions(ApiKey::OffsetFetch, 1, 6);
+    fake.script(ApiKey::OffsetFetch, [Step::Disconnect]);
+    assert_eq!(cluster.committed("g", &places).await.expect("offsets"), committed);
     // ILLEGAL_GENERATION
     fake.script(ApiKey::OffsetCommit, [Step::Refuse(22)]);
     let late = Commit { place: places[1].clone(), offset: 1, metadata: None };

@@ -52,7 +52,7 @@ apis! {
     ListOffsets: ListOffsetsRequest => ListOffsetsResponse, 1 to 7;
     Metadata: MetadataRequest => MetadataResponse, 4 to 12;
     OffsetCommit: OffsetCommitRequest => OffsetCommitResponse, 7 to 8;
-    OffsetFetch: OffsetFetchRequest => OffsetFetchResponse, 1 to 7;
+    OffsetFetch: OffsetFetchRequest => OffsetFetchResponse, 1 to 9;
     Produce: ProduceRequest => ProduceResponse, 3 to 12;
     SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse, 0 to 2;
     SaslHandshake: SaslHandshakeRequest => SaslHandshakeResponse, 1 to 1;
