@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use weir_kafka::{Cluster, ClusterOptions, Commit, GroupEvent, GroupMember, GroupOptions, Place};
-use weir_testkit::kafka::{self, Version};
+use weir_servers::kafka::{self, Version};
 
 use crate::account::on_runtime;
 

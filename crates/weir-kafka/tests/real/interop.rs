@@ -8,7 +8,7 @@ use weir_kafka::{
     Cluster, ClusterError, ClusterOptions, ErrorCode, FetchOptions, NewTopic, OffsetAt, Producer, ProducerOptions,
     SendError,
 };
-use weir_testkit::kafka::{self, Version};
+use weir_servers::kafka::{self, Version};
 
 use crate::account::{batch, on_runtime, read_topic};
 

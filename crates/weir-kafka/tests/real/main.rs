@@ -7,8 +7,8 @@ mod interop;
 mod security;
 
 use libtest_mimic::Arguments;
-use weir_testkit::kafka::{Distribution, Version};
-use weir_testkit::servers::trial;
+use weir_servers::kafka::{Distribution, Version};
+use weir_servers::trial;
 
 fn main() -> std::process::ExitCode {
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));

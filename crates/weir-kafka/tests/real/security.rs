@@ -8,7 +8,7 @@ use weir_kafka::{
     Cluster, ClusterOptions, FetchOptions, NewTopic, Producer, ProducerOptions, Sasl, ScramMechanism, Secret, Security,
     TlsOptions,
 };
-use weir_testkit::kafka::{self, Listener, PASSWORD, USER};
+use weir_servers::kafka::{self, Listener, PASSWORD, USER};
 
 use crate::account::{batch, on_runtime, read_topic};
 

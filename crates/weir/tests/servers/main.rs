@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use libtest_mimic::{Arguments, Failed};
-use weir_testkit::kafka::{Distribution, Version};
-use weir_testkit::servers::trial;
+use weir_servers::kafka::{Distribution, Version};
+use weir_servers::trial;
 
 fn main() -> std::process::ExitCode {
     let kafka = Distribution::find(Version::V4_3);

@@ -7,9 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::options::{Tuning, Version};
-use crate::servers::Unavailable;
-use crate::servers::artifacts::{Artifacts, require_java};
-use crate::servers::process::{self, Output, RunError};
+use crate::Unavailable;
+use crate::artifacts::{Artifacts, require_java};
+use crate::process::{self, Output, RunError};
 
 /// A tool takes 1 to 3 s; most of that is the start of its Java machine, which a busy machine stretches.
 const TOOL_PATIENCE: Duration = Duration::from_secs(90);

@@ -11,7 +11,7 @@ use std::time::Duration;
 const METADATA_KEY: i16 = 3;
 const METADATA_VERSION: i16 = 1;
 const CORRELATION: i32 = 7;
-const CLIENT: &str = "weir-testkit";
+const CLIENT: &str = "weir-servers";
 /// An answer takes milliseconds; a broker that is starting or paused takes longer than anyone wants to wait.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Ten thousand partitions fit; anything larger is not an answer to our question.

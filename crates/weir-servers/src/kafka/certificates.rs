@@ -1,10 +1,7 @@
 //! An authority for one cluster, and what it vouches for.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use thiserror::Error;
 
 /// The files, all PEM, that a TLS client of the cluster needs. The brokers are vouched for as 127.0.0.1 and `localhost`.
@@ -25,23 +22,49 @@ pub struct Certificates {
 /// Why there are no certificates.
 #[derive(Debug, Error)]
 pub(super) enum CertificatesError {
+    #[cfg(feature = "certificates")]
     #[error(transparent)]
     Make(#[from] rcgen::Error),
+    #[cfg(feature = "certificates")]
     #[error(transparent)]
-    Write(#[from] io::Error),
+    Write(#[from] std::io::Error),
+    #[cfg(not(feature = "certificates"))]
+    #[error("weir-servers was built without its feature `certificates`")]
+    Without,
 }
 
 impl Certificates {
     /// Makes new ones in `folder`.
     pub(super) fn make(folder: &Path) -> Result<Self, CertificatesError> {
+        #[cfg(feature = "certificates")]
+        return make::in_folder(folder);
+        #[cfg(not(feature = "certificates"))]
+        {
+            let _ = folder;
+            Err(CertificatesError::Without)
+        }
+    }
+}
+
+#[cfg(feature = "certificates")]
+mod make {
+    use std::fs;
+    use std::path::Path;
+
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+    use super::{Certificates, CertificatesError};
+    use crate::kafka::USER;
+
+    pub(super) fn in_folder(folder: &Path) -> Result<Certificates, CertificatesError> {
         let mut authority = named("weir test authority", &[])?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
         let (broker_key, client_key) = (KeyPair::generate()?, KeyPair::generate()?);
         let broker = named("broker", &["localhost", "127.0.0.1"])?.signed_by(&broker_key, &authority)?.pem();
-        let client = named(super::USER, &[])?.signed_by(&client_key, &authority)?.pem();
+        let client = named(USER, &[])?.signed_by(&client_key, &authority)?.pem();
         fs::create_dir_all(folder)?;
-        let files = Self {
+        let files = Certificates {
             authority: folder.join("authority.pem"),
             client_certificate: folder.join("client.crt.pem"),
             client_key: folder.join("client.key.pem"),
@@ -56,10 +79,10 @@ impl Certificates {
         fs::write(&files.client_key, client_key)?;
         Ok(files)
     }
-}
 
-fn named(name: &str, addresses: &[&str]) -> Result<CertificateParams, rcgen::Error> {
-    let mut parameters = CertificateParams::new(addresses.iter().copied().map(String::from).collect::<Vec<_>>())?;
-    parameters.distinguished_name.push(DnType::CommonName, name);
-    Ok(parameters)
+    fn named(name: &str, addresses: &[&str]) -> Result<CertificateParams, rcgen::Error> {
+        let mut parameters = CertificateParams::new(addresses.iter().copied().map(String::from).collect::<Vec<_>>())?;
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        Ok(parameters)
+    }
 }

@@ -16,8 +16,8 @@ use super::probe::Metadata;
 use super::properties;
 use super::start::{StartError, preparing};
 use super::tools::Tools;
-use crate::servers::process::RunError;
-use crate::servers::report;
+use crate::process::RunError;
+use crate::report;
 
 /// A session of a dead node runs out after 5 s, an election takes 2 s, catching up as long as there is to catch up.
 const CHANGE_PATIENCE: Duration = Duration::from_secs(60);

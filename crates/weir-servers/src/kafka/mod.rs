@@ -1,7 +1,7 @@
-//! Real Kafka brokers for tests: one or three, in KRaft mode, started from Maven artifacts on 127.0.0.1.
+//! Real Kafka brokers: one or three, in KRaft mode, started from Maven artifacts on 127.0.0.1.
 //!
 //! ```no_run
-//! use weir_testkit::kafka::{Cluster, ClusterOptions, Topic};
+//! use weir_servers::kafka::{Cluster, ClusterOptions, Topic};
 //!
 //! let cluster = Cluster::start(ClusterOptions { brokers: 3, ..ClusterOptions::default() })?;
 //! cluster.create_topic(&Topic { partitions: 12, ..Topic::new("events") })?;

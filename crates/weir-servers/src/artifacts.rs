@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::process::{self, RunError};
-use super::report;
+use crate::process::{self, RunError};
+use crate::report;
 
 /// Names the folder that jars are kept in.
 pub const CACHE_VARIABLE: &str = "WEIR_TEST_CACHE";

@@ -2,15 +2,23 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::artifacts::{Artifacts, Unavailable, java_version};
 use super::process::{self, Process, RunError};
 use super::{ports, trial};
-use crate::wait::eventually;
 
 /// More than any of these commands takes on a machine that is busy with everything else.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+#[track_caller]
+fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for: {what}");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
 
 /// Whether `process` exists and is no zombie.
 fn runs(process: u32) -> bool {
@@ -71,7 +79,7 @@ fn terminate_ends_also_those_who_do_not_listen() {
 fn what_a_killed_test_started_ends() {
     let binary = std::env::current_exe().expect("a test is a file");
     let mut test = Command::new(binary)
-        .args(["--exact", "--nocapture", "servers::tests::starts_a_process_and_waits_if_asked"])
+        .args(["--exact", "--nocapture", "tests::starts_a_process_and_waits_if_asked"])
         .env(ASKED_VARIABLE, "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -89,7 +97,7 @@ fn what_a_killed_test_started_ends() {
     eventually("the process is gone", || !runs(id));
 }
 
-const ASKED_VARIABLE: &str = "WEIR_TESTKIT_START_AND_WAIT";
+const ASKED_VARIABLE: &str = "WEIR_SERVERS_START_AND_WAIT";
 
 /// Scenario: the other half of the test above; nothing when run without being asked.
 /// Guarantees: a process is started and kept until this one is killed or its input ends.

@@ -17,7 +17,7 @@ use super::distribution::{Distribution, logging_text};
 use super::options::{ClusterOptions, PASSWORD, USER};
 use super::probe::{self, Metadata};
 use super::properties::{self, Place};
-use crate::servers::process::{Process, RunError};
+use crate::process::{Process, RunError};
 
 /// A node that can talk to a majority hands its partitions over in a second or two; one that cannot would try for minutes.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);

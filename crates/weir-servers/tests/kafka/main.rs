@@ -1,8 +1,8 @@
 //! Real brokers do what the launcher says of them. Ignored, with the reason, where they cannot be had.
 
 use libtest_mimic::{Arguments, Failed};
-use weir_testkit::kafka::{Cluster, ClusterOptions, Distribution, Listener, Mechanism, Topic, Version};
-use weir_testkit::servers::trial;
+use weir_servers::kafka::{Cluster, ClusterOptions, Distribution, Listener, Mechanism, Topic, Version};
+use weir_servers::trial;
 
 fn main() -> std::process::ExitCode {
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));

@@ -17,7 +17,7 @@ use super::distribution::Distribution;
 use super::node::{Activity, Node};
 use super::options::ClusterOptions;
 use super::properties::{self, Place};
-use crate::servers::{Unavailable, ports, report};
+use crate::{Unavailable, ports, report};
 
 /// Twenty times what three nodes take on two cores: for a machine that is busy with everything else.
 const START_PATIENCE: Duration = Duration::from_secs(120);

@@ -7,7 +7,7 @@ use tempfile::NamedTempFile;
 
 use super::cluster::Cluster;
 use super::options::{Listener, Mechanism, Topic, Version};
-use crate::servers::process::{Output, RunError};
+use crate::process::{Output, RunError};
 
 const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";

@@ -2,8 +2,8 @@
 
 use libtest_mimic::{Failed, Trial};
 
-use super::artifacts::Unavailable;
-use super::report;
+use crate::artifacts::Unavailable;
+use crate::report;
 
 /// Set to `1` where the servers have to be there, as in the checks that every change passes: what could not run then fails.
 pub const REQUIRED_VARIABLE: &str = "WEIR_REQUIRE_SERVERS";
