@@ -6,6 +6,7 @@
 pub mod files;
 pub mod generate;
 pub mod host;
+pub mod kafka;
 pub mod logger;
 pub mod null;
 mod registry;
