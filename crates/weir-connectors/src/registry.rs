@@ -14,6 +14,11 @@ pub fn registry() -> Registry {
             crate::r#static::static_interceptor_type(),
         ],
         channels: vec![memory_channel_type(), file_channel_type()],
-        sinks: vec![crate::files::files_sink_type(), crate::logger::logger_sink_type(), crate::null::null_sink_type()],
+        sinks: vec![
+            crate::files::files_sink_type(),
+            crate::kafka::sink::kafka_sink_type(),
+            crate::logger::logger_sink_type(),
+            crate::null::null_sink_type(),
+        ],
     }
 }

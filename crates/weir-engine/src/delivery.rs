@@ -127,7 +127,7 @@ impl AckToken {
     /// # Panics
     /// If a row is out of range.
     pub fn reject(&mut self, batch: &EventBatch, rows: &[usize], reason: &str) {
-        if let Some(claim) = &mut self.claim {
+        if let (Some(claim), false) = (&mut self.claim, rows.is_empty()) {
             let mut refused = batch.select(rows);
             refused.set_constant(DEAD_LETTER_SINK, claim.group.sink_names());
             refused.set_constant(DEAD_LETTER_REASON, reason.to_owned());

@@ -51,6 +51,20 @@ impl Default for DecoderOptions {
     }
 }
 
+impl DecoderOptions {
+    /// For bytes of our own whose checksum was verified: what was taken must come back, so limits against foreign bytes
+    /// would turn into loss.
+    #[must_use]
+    pub const fn trusted() -> Self {
+        Self {
+            verify_crc: false,
+            decompressed_bytes_max: usize::MAX,
+            decompression_ratio_max: usize::MAX,
+            columns_max: usize::MAX,
+        }
+    }
+}
+
 /// What a batch held.
 #[derive(Clone, Debug)]
 pub enum Decoded {

@@ -3,8 +3,16 @@
 //! ```text
 //!   connection/   options to reach a cluster, TLS, SASL        record.rs    events to records and back
 //!   runtime.rs    the thread that a component's client runs on
+//!   produce.rs    options of writing     encode.rs  record batches that a topic takes
+//!   partition.rs  which partition events go to
 //! ```
+//!
+//! The components: [`sink`].
 
 pub mod connection;
+mod encode;
+mod partition;
+pub mod produce;
 pub mod record;
 pub mod runtime;
+pub mod sink;

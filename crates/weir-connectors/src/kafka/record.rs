@@ -66,6 +66,14 @@ impl RecordSpec {
         Some(Self { format, headers })
     }
 
+    /// What events are as records: body as value, and headers for the encoder to choose from. Cost per batch.
+    #[must_use]
+    pub fn sent(&self, batch: &EventBatch) -> EventBatch {
+        match self.format {
+            Format::Raw => batch.clone(),
+        }
+    }
+
     /// What a decoded batch is to the pipeline: without the headers that are not carried over. Cost per batch, not per
     /// event.
     #[must_use]

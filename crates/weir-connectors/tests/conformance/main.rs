@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 
 use weir_connectors::registry;
+use weir_kafka::fake::FakeCluster;
 use weir_testkit::conformance;
 
 /// Channels: type, options, options of a channel that is full after a few MiB.
@@ -36,7 +37,8 @@ fn every_type_is_in_a_table() {
         }
     };
     known(registry.channels.iter().map(|c| c.spec.name).collect(), CHANNELS.iter().map(|line| line.0).collect());
-    known(registry.sinks.iter().map(|s| s.spec.name).collect(), SINKS.iter().map(|line| line.0).collect());
+    let sinks = SINKS.iter().map(|line| line.0).chain(["kafka"]).collect();
+    known(registry.sinks.iter().map(|s| s.spec.name).collect(), sinks);
     let sources = SOURCES.iter().map(|line| line.0).chain(["syslog"]).collect();
     known(registry.sources.iter().map(|s| s.spec.name).collect(), sources);
     let faults = registry.catalogue().faults();
@@ -59,6 +61,23 @@ fn sinks_conform() {
         println!("sink {name}");
         conformance::sink::run(&registry(), options, folder.path());
     }
+}
+
+/// Brokers in this process with a topic `t` of one partition, and the runtime they live on.
+fn brokers() -> (tokio::runtime::Runtime, FakeCluster) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let brokers = runtime.block_on(FakeCluster::start(1));
+    brokers.create_topic("t", 1);
+    (runtime, brokers)
+}
+
+#[test]
+fn sink_kafka_conforms() {
+    let (_runtime, brokers) = brokers();
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = format!("type = 'kafka'\nbrokers = {:?}\ntopic = 't'", brokers.bootstrap());
+    conformance::sink::run(&registry(), &options, folder.path());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! [`Queue`]: the batches of one partition, and what becomes of them. No I/O, no clock of its own.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use weir_codec::record_batch::EncodedBatch;
@@ -10,6 +11,9 @@ use crate::{ErrorClass, ErrorCode};
 
 /// Sends of a batch that a broker calls corrupt before it is taken at its word: the damage may be underway.
 const CORRUPT_ATTEMPTS_MAX: u32 = 3;
+/// After so long without a batch a broker may have forgotten the producer: by default it does after a day, and no operator
+/// we know of has set less than some hours.
+const REMEMBERED: Duration = Duration::from_secs(3_600);
 
 /// A batch on its way. `T` is what goes back to its sender.
 #[derive(Debug)]
@@ -85,6 +89,11 @@ pub(super) struct Queue<T> {
     in_flight_max: usize,
     idempotent: bool,
     session: Option<Session>,
+    /// Whether the partition's log knows the numbers of the session. A broker without them takes any number for the first,
+    /// also that of a second batch whose first was refused in passing; so the first batch goes alone.
+    known: bool,
+    /// When the last batch left.
+    idle_since: Option<Instant>,
     /// The last producer id, if the broker does not want it any more.
     spent_id: Option<i64>,
     /// Sequences start anew as soon as the fate of every batch is known.
@@ -104,6 +113,8 @@ impl<T> Queue<T> {
             in_flight_max,
             idempotent,
             session: None,
+            known: false,
+            idle_since: None,
             spent_id: None,
             renewal: None,
             draining: false,
@@ -124,6 +135,11 @@ impl<T> Queue<T> {
     }
 
     pub(super) fn want(&mut self, now: Instant) -> Want {
+        if self.entries.is_empty() {
+            self.idle_since.get_or_insert(now);
+        } else if self.idle_since.take().is_some_and(|since| now.duration_since(since) > REMEMBERED) {
+            self.known = false;
+        }
         if self.entries.is_empty() || self.draining && self.in_flight > 0 {
             return Want::Nothing;
         }
@@ -144,7 +160,8 @@ impl<T> Queue<T> {
             }
             self.renew();
         }
-        if self.in_flight >= self.entries.len().min(self.in_flight_max) {
+        let in_flight_max = if self.idempotent && !self.known { 1 } else { self.in_flight_max };
+        if self.in_flight >= self.entries.len().min(in_flight_max) {
             return Want::Nothing;
         }
         if self.idempotent && self.session.is_none() {
@@ -162,6 +179,7 @@ impl<T> Queue<T> {
             self.spent_id = self.session.map(|session| session.identity.id);
         }
         self.session = renewed;
+        self.known = false;
         self.entries.iter_mut().for_each(|entry| entry.number = None);
     }
 
@@ -169,6 +187,7 @@ impl<T> Queue<T> {
     pub(super) fn identify(&mut self, identity: Identity) {
         if self.session.is_none() && self.spent_id != Some(identity.id) {
             self.session = Some(Session::new(identity));
+            self.known = false;
         }
     }
 
@@ -251,6 +270,8 @@ impl<T> Queue<T> {
     fn done(&mut self, index: usize, base_offset: Option<i64>) -> Option<Outcome<T>> {
         self.failures = 0;
         let entry = self.entries.remove(index)?;
+        self.known |=
+            entry.number.is_some_and(|number| self.session.is_some_and(|session| session.identity == number.identity));
         Some(Outcome::Done { entry, base_offset })
     }
 

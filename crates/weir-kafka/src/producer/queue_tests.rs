@@ -24,14 +24,36 @@ fn batch(records: i32) -> EncodedBatch {
     EncodedBatch::finish(vec![0; HEADER_BYTES + 10], header)
 }
 
-/// A queue with `count` batches of 10 records, named by number, with a producer id.
+/// A queue with `count` batches of 10 records, named by number, with a producer id that the partition knows.
 fn queue(count: u32) -> Queue<u32> {
     let mut queue = Queue::new(true, 5);
     for name in 0..count {
         queue.push(batch(10), name);
     }
     queue.identify(IDENTITY);
+    queue.known = true;
     queue
+}
+
+/// Scenario: a partition that has nothing from this producer yet, whose first batch is refused in passing; later nothing
+/// is sent for hours.
+/// Guarantees: the second batch waits for the first, since the broker would take it in its place; afterwards batches are
+/// pipelined; and the first after a long silence goes alone again.
+#[test]
+fn the_first_batch_goes_alone() {
+    let mut queue = queue(4);
+    queue.known = false;
+    assert_eq!(send(&mut queue), [(0, 0, 0)]);
+    refuse(&mut queue, 0, 19);
+    assert_eq!(send(&mut queue), [(0, 0, 0)]);
+    append(&mut queue, 0);
+    assert_eq!(send(&mut queue).len(), 3);
+    assert_eq!((1..4).map(|key| append(&mut queue, key)).collect::<Vec<_>>(), [1, 2, 3]);
+    let now = Instant::now();
+    assert_eq!(queue.want(now), Want::Nothing);
+    (4..6).for_each(|name| queue.push(batch(10), name));
+    assert_eq!(queue.want(now + 2 * REMEMBERED), Want::Send);
+    assert_eq!(send(&mut queue).len(), 1);
 }
 
 /// Sends what may be sent: key, epoch and sequence of each.
@@ -89,7 +111,9 @@ async fn a_refused_batch_leaves_no_gap() {
     assert!(matches!(outcome, Some(Outcome::Refused { entry: Entry { sender: 1, .. }, .. })));
     refuse(&mut queue, 2, 45);
     refuse(&mut queue, 3, 45);
-    assert_eq!(send(&mut queue), vec![(2, 1, 0), (3, 1, 10)]);
+    assert_eq!(send(&mut queue), vec![(2, 1, 0)], "the new numbers are made known first");
+    append(&mut queue, 2);
+    assert_eq!(send(&mut queue), vec![(3, 1, 10)]);
 }
 
 /// Scenario: the connection breaks with three batches in flight; the first is refused before its repeat.

@@ -35,15 +35,8 @@ pub(super) struct FileCursor {
 impl FileCursor {
     pub(super) fn new(name: &str, id: ChannelId, log: Log, group: Group, wakeup: Arc<Notify>) -> Self {
         let reader = group.reader(group.position());
-        // The reader of the log has checked the CRC.
-        let options = DecoderOptions {
-            verify_crc: false,
-            // What this log took it must give back: limits against foreign bytes would turn into loss here. A batch is as
-            // large as the source that sealed it allows.
-            decompressed_bytes_max: usize::MAX,
-            decompression_ratio_max: usize::MAX,
-            columns_max: usize::MAX,
-        };
+        // The reader of the log has checked the CRC; a batch is as large as the source that sealed it allows.
+        let options = DecoderOptions::trusted();
         let decoder = Decoder::new(ArenaPool::new(DECODED_BYTES, DECODED_FREE_MAX), options);
         let name = name.to_owned();
         let end_at_open = log.durable_end();

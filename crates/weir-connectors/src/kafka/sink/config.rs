@@ -1,0 +1,149 @@
+//! Options of the Kafka sink.
+
+use std::sync::Arc;
+
+use weir_codec::record_batch::{Compression, HeaderSelection};
+use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, Options, TypeSpec};
+use weir_engine::channel::Form;
+use weir_engine::registry::SinkType;
+use weir_engine::sink::{Sink, SinkContext, SinkSpec};
+use weir_engine::source::StartError;
+use weir_kafka::{ClusterOptions, ProducerOptions};
+
+use super::super::connection::{CONNECTION_OPTIONS, ConnectionSpec, joined, total};
+use super::super::encode::BatchEncoder;
+use super::super::produce::{PRODUCE_OPTIONS, ProduceSpec};
+use super::super::record::{Format, RECORD_OPTIONS, RecordSpec};
+use super::lane::KafkaSink;
+
+const SINK_ONLY: &[OptionSpec] = &[
+    OptionSpec::required("topic", Kind::Text, "The topic events are written to; it must exist.").example("netmeta"),
+    OptionSpec::unset(
+        "topic_header",
+        Kind::Text,
+        "Header that names the topic of an event, if it is one of topics_allowed; other events go to `topic`. Unset, so that a header which a Kafka source has set cannot send events round in a circle.",
+    )
+    .example("topic"),
+    OptionSpec::defaulted(
+        "topics_allowed",
+        Kind::TEXTS,
+        "[]",
+        "The topics that topic_header may name.",
+    ),
+];
+const PARTS: &[&[OptionSpec]] = &[CONNECTION_OPTIONS, SINK_ONLY, RECORD_OPTIONS, PRODUCE_OPTIONS];
+static OPTIONS: [OptionSpec; total(PARTS)] = joined(PARTS);
+
+static SPEC: TypeSpec = TypeSpec {
+    kind: ComponentKind::Sink,
+    name: "kafka",
+    aliases: &[],
+    summary: "Writes events to topics of Apache Kafka: whole batches, in order, once each while the agent lives.",
+    options: &OPTIONS,
+};
+
+/// The type `kafka`, for the registry.
+#[must_use]
+pub fn kafka_sink_type() -> SinkType {
+    SinkType { spec: &SPEC, parse }
+}
+
+fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<dyn SinkSpec>> {
+    let options = &config.options;
+    let connection = ConnectionSpec::parse(options, diagnostics);
+    let record = RecordSpec::parse(options, diagnostics);
+    let produce = ProduceSpec::parse(options, diagnostics);
+    let topics = topics(options, diagnostics);
+    let spec = KafkaSinkSpec {
+        connection: connection?,
+        record: record?,
+        produce: produce?,
+        topics: topics?,
+        batch_bytes: options.bytes("batch_bytes") as usize,
+    };
+    Some(Arc::new(spec))
+}
+
+/// Where events may go.
+#[derive(Clone, Debug)]
+pub(super) struct Topics {
+    pub(super) default: String,
+    pub(super) header: Option<String>,
+    pub(super) allowed: Vec<String>,
+}
+
+fn topics(options: &Options, diagnostics: &mut Diagnostics) -> Option<Topics> {
+    let topics = Topics {
+        default: options.text("topic").to_owned(),
+        header: options.text_opt("topic_header").map(str::to_owned),
+        allowed: options.list_text("topics_allowed").into_iter().map(str::to_owned).collect(),
+    };
+    match (&topics.header, topics.allowed.is_empty()) {
+        (Some(_), true) => {
+            let message = "topic_header without topics_allowed: every event would go to `topic`";
+            let hint = "list the topics that events may name in topics_allowed";
+            diagnostics.push(options.error("topic_header", message).with_hint(hint));
+            None
+        }
+        (None, false) => {
+            let message = "topics_allowed has no effect without topic_header";
+            diagnostics.push(options.error("topics_allowed", message));
+            None
+        }
+        _ => Some(topics),
+    }
+}
+
+/// A checked sink.
+#[derive(Clone)]
+pub(super) struct KafkaSinkSpec {
+    connection: ConnectionSpec,
+    pub(super) record: RecordSpec,
+    pub(super) produce: ProduceSpec,
+    pub(super) topics: Topics,
+    batch_bytes: usize,
+}
+
+impl KafkaSinkSpec {
+    /// Whether batches may go as they are at rest: nothing in them has to be looked at or changed.
+    pub(super) fn passes_through(&self) -> bool {
+        self.record == RecordSpec { format: Format::Raw, headers: HeaderSelection::All }
+            && self.produce.partitioner.takes_whole_batches()
+            && self.topics.header.is_none()
+    }
+
+    /// The producer's options. Its room is what the sink lets in, and one delivery more, so that the sink waits at a
+    /// place where it can still say no.
+    pub(super) fn producer_options(&self) -> ProducerOptions {
+        let in_flight_bytes_max = self.produce.in_flight_bytes + 2 * self.batch_bytes;
+        ProducerOptions { in_flight_bytes_max, ..self.produce.producer_options() }
+    }
+
+    pub(super) fn encoder(&self) -> BatchEncoder {
+        let compression = self.produce.compression.unwrap_or(Compression::Lz4);
+        BatchEncoder::new(self.record.clone(), compression, self.produce.level)
+            .expect("the level was checked with the configuration")
+    }
+
+    pub(super) fn brokers(&self) -> String {
+        self.connection.brokers()
+    }
+}
+
+impl SinkSpec for KafkaSinkSpec {
+    /// What is in flight, and one delivery being encoded: as records, compressed, and in pieces.
+    fn memory_bytes(&self) -> u64 {
+        (self.produce.in_flight_bytes + 3 * self.batch_bytes) as u64
+    }
+
+    fn form(&self) -> Form {
+        if self.passes_through() { Form::Stored } else { Form::Events }
+    }
+
+    /// One lane: order within a partition comes from one producer, and it can use a whole core. Brokers need not answer
+    /// yet: what cannot be sent waits in the channel.
+    fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
+        let cluster: ClusterOptions = self.connection.cluster_options(&format!("sink {}", context.name))?;
+        Ok(vec![Box::new(KafkaSink::new(&context.name, self.clone(), cluster))])
+    }
+}

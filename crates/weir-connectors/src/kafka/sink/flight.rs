@@ -1,0 +1,227 @@
+//! What was sent and is not answered: the client of a sink, and the task that waits for a delivery's receipts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use weir_codec::record_batch::{Decoder, DecoderOptions, EncodedBatch};
+use weir_engine::delivery::{AckToken, DeliveryError};
+use weir_event::{ArenaPool, EventBatch};
+use weir_kafka::{Cluster, ErrorCode, Producer, Receipt, SendError};
+
+use super::super::encode::{BatchEncoder, Pieces};
+use super::super::record::RecordSpec;
+
+/// Arenas for batches that have to be looked into: a batch of the default size of sources, with headers, and two of
+/// them, one being split while another is encoded.
+const DECODED_BYTES: usize = 1 << 20;
+const DECODED_FREE_MAX: usize = 2;
+
+/// Kafka's numbers for a batch that is larger than the topic or the broker allows, and for records it will not have.
+const TOO_LARGE: [i16; 2] = [10, 18];
+const INVALID: [i16; 2] = [32, 87];
+
+/// Bytes sent and not answered, and whoever waits for there to be less.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    bytes: AtomicUsize,
+    answered: Notify,
+}
+
+impl Flight {
+    fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    fn take(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Relaxed);
+        self.answered.notify_waiters();
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    /// Waits until less than `limit` is in flight; `false` if nothing at all was answered for `patience`.
+    pub(super) async fn is_below(&self, limit: usize, patience: Duration) -> bool {
+        loop {
+            // Registered before looking, so that an answer in between is not slept through.
+            let answered = self.answered.notified();
+            if self.bytes() < limit {
+                return true;
+            }
+            if timeout(patience, answered).await.is_err() {
+                return false;
+            }
+        }
+    }
+}
+
+/// A batch and where it goes.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) topic: Arc<str>,
+    pub(super) partition: i32,
+    pub(super) batch: EncodedBatch,
+}
+
+/// A batch on its way.
+struct Sent {
+    bytes: usize,
+    receipt: Receipt,
+}
+
+/// The connected side of a sink, shared by its lane and the tasks that wait.
+pub(super) struct Client {
+    pub(super) cluster: Cluster,
+    pub(super) producer: Producer,
+    pub(super) flight: Flight,
+    record: RecordSpec,
+    /// Held for one batch, by the lane or by a task that splits: both run on the lane's thread.
+    encoder: Mutex<BatchEncoder>,
+    decoder: Mutex<Decoder>,
+    /// Largest batch that is sent; less once a topic has refused that.
+    batch_bytes_max: AtomicUsize,
+}
+
+impl Client {
+    pub(super) fn new(
+        cluster: Cluster,
+        producer: Producer,
+        record: RecordSpec,
+        encoder: BatchEncoder,
+        batch_bytes_max: usize,
+    ) -> Self {
+        // The bytes come from our own channel or our own encoder.
+        let decoder = Decoder::new(ArenaPool::new(DECODED_BYTES, DECODED_FREE_MAX), DecoderOptions::trusted());
+        Self {
+            cluster,
+            producer,
+            flight: Flight::default(),
+            record,
+            encoder: Mutex::new(encoder),
+            decoder: Mutex::new(decoder),
+            batch_bytes_max: AtomicUsize::new(batch_bytes_max),
+        }
+    }
+
+    pub(super) fn batch_bytes_max(&self) -> usize {
+        self.batch_bytes_max.load(Relaxed)
+    }
+
+    pub(super) fn decoder(&self) -> parking_lot::MutexGuard<'_, Decoder> {
+        self.decoder.lock()
+    }
+
+    /// Encodes events in pieces that fit, and marks those that fit nowhere.
+    pub(super) fn encode(
+        &self,
+        batch: &EventBatch,
+        bytes_max: usize,
+        ack: &mut AckToken,
+    ) -> Result<Vec<EncodedBatch>, DeliveryError> {
+        let mut pieces = Pieces::default();
+        let encoded = self.encoder.lock().encode(batch, bytes_max, &mut pieces);
+        encoded.map_err(|error| DeliveryError::retry("events could not be encoded", error))?;
+        for (event, bytes) in &pieces.too_large {
+            ack.reject(
+                event,
+                &[0],
+                &format!("a record of {bytes} bytes is larger than the {bytes_max} that are sent at most"),
+            );
+        }
+        Ok(pieces.encoded)
+    }
+
+    /// Sends batches in order; then waits for their receipts in a task of its own and answers for the delivery.
+    pub(super) async fn send(self: &Arc<Self>, batches: Vec<Outgoing>, ack: AckToken) -> Result<(), DeliveryError> {
+        let mut sent = VecDeque::with_capacity(batches.len());
+        for outgoing in batches {
+            sent.push_back(self.send_one(outgoing).await?);
+        }
+        tokio::spawn(self.clone().settle(sent, ack));
+        Ok(())
+    }
+
+    async fn send_one(&self, outgoing: Outgoing) -> Result<Sent, DeliveryError> {
+        let bytes = outgoing.batch.as_bytes().len();
+        let sent = self.producer.send(&outgoing.topic, outgoing.partition, outgoing.batch).await;
+        let receipt = sent.map_err(|error| DeliveryError::retry("the producer has ended", error))?;
+        self.flight.add(bytes);
+        Ok(Sent { bytes, receipt })
+    }
+
+    async fn settle(self: Arc<Self>, mut open: VecDeque<Sent>, mut ack: AckToken) {
+        let mut verdict = Ok(());
+        while let Some(Sent { bytes, receipt }) = open.pop_front() {
+            let outcome = match receipt.await {
+                Ok(_) => Ok(VecDeque::new()),
+                Err(SendError::Refused { topic, partition, code, batch }) => {
+                    self.refused(Outgoing { topic, partition, batch }, code, &mut ack).await
+                }
+                Err(error @ SendError::Closed) => Err(DeliveryError::retry("batches were in flight", error)),
+            };
+            self.flight.take(bytes);
+            match outcome {
+                Ok(parts) => open.extend(parts),
+                // The others are still waited for: what is in flight must not be sent again beside itself.
+                Err(error) => verdict = verdict.and(Err(error)),
+            }
+        }
+        match verdict {
+            Ok(()) => ack.ack(),
+            Err(error) => ack.nack(&error),
+        }
+    }
+
+    /// Deals with a batch that a broker will not have: smaller ones, or none at all.
+    async fn refused(
+        &self,
+        refused: Outgoing,
+        code: ErrorCode,
+        ack: &mut AckToken,
+    ) -> Result<VecDeque<Sent>, DeliveryError> {
+        let Outgoing { topic, partition, batch } = refused;
+        let is_too_large = TOO_LARGE.contains(&code.code());
+        if !is_too_large && !INVALID.contains(&code.code()) {
+            let message = format!(
+                "topic {topic} refuses what is sent to partition {partition}: {code}; see to the topic and to this agent's rights on it"
+            );
+            return Err(DeliveryError::Fatal { message, source: None });
+        }
+        let bytes = batch.as_bytes().len();
+        let events = self.events(batch)?;
+        if events.len() == 1 {
+            ack.reject(&events, &[0], &format!("topic {topic} refuses a record batch of {bytes} bytes: {code}"));
+            return Ok(VecDeque::new());
+        }
+        if is_too_large {
+            // Half of what was too large is what the next ones have at most; the topic's true limit is not known.
+            let known = self.batch_bytes_max.fetch_min((bytes / 2).max(1), Relaxed);
+            if bytes / 2 < known {
+                tracing::warn!(%topic, bytes, "the topic refuses batches of this size, smaller ones are sent: set record_batch_bytes_max below its max.message.bytes");
+            }
+        }
+        let mut parts = VecDeque::new();
+        let middle = events.len() / 2;
+        for half in [events.slice(0..middle), events.slice(middle..events.len())] {
+            for batch in self.encode(&half, self.batch_bytes_max(), ack)? {
+                parts.push_back(self.send_one(Outgoing { topic: topic.clone(), partition, batch }).await?);
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The events of a batch of ours, as the pipeline knows them.
+    fn events(&self, batch: EncodedBatch) -> Result<EventBatch, DeliveryError> {
+        let decoded = self.decoder.lock().decode(Bytes::from(batch.into_bytes()), None, 0);
+        let decoded = decoded.map_err(|error| DeliveryError::retry("a refused batch cannot be decoded", error))?;
+        let events = decoded.into_events().unwrap_or_else(|| EventBatch::from_bodies::<&[u8]>(&[], 0));
+        Ok(self.record.received(events))
+    }
+}

@@ -1,0 +1,213 @@
+//! The lane of the sink: deliveries to record batches, and the limits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use weir_codec::record_batch::{Compression, EncodedBatch};
+use weir_engine::delivery::{AckToken, Delivery, DeliveryError};
+use weir_engine::sink::{FlushReason, Sink};
+use weir_engine::stored::StoredBatch;
+use weir_event::EventBatch;
+use weir_kafka::{Cluster, ClusterError, ClusterOptions, ErrorClass, ErrorCode, Producer, Topic};
+
+use super::super::partition::{Partitioner, Spread};
+use super::config::KafkaSinkSpec;
+use super::flight::{Client, Outgoing};
+
+/// After so long without any answer a delivery goes back to the channel and the group's state says that brokers do not
+/// answer: longer than an election usually takes, short enough that a stop is not held up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Attributes of a batch other than its compression: times by the broker, transactions, control batches.
+const SPECIAL: i16 = !7;
+
+/// The one lane of the sink.
+pub(super) struct KafkaSink {
+    name: String,
+    spec: KafkaSinkSpec,
+    options: ClusterOptions,
+    /// Once a broker has answered.
+    client: Option<Arc<Client>>,
+    spreads: HashMap<Arc<str>, Spread>,
+}
+
+impl KafkaSink {
+    /// A lane that has not spoken with a broker yet.
+    pub(super) fn new(name: &str, spec: KafkaSinkSpec, options: ClusterOptions) -> Self {
+        Self { name: name.to_owned(), spec, options, client: None, spreads: HashMap::new() }
+    }
+
+    async fn client(&mut self) -> Result<Arc<Client>, DeliveryError> {
+        if let Some(client) = &self.client {
+            return Ok(client.clone());
+        }
+        let connected = Cluster::connect(self.options.clone()).await;
+        let cluster = connected.map_err(|error| failure(format!("no connection to {}", self.spec.brokers()), error))?;
+        tracing::info!(sink = %self.name, brokers = cluster.brokers().len(), "connected to Kafka");
+        let producer = Producer::new(&cluster, self.spec.producer_options());
+        let (record, encoder) = (self.spec.record.clone(), self.spec.encoder());
+        let batch_bytes_max = self.spec.produce.record_batch_bytes_max;
+        let client = Arc::new(Client::new(cluster, producer, record, encoder, batch_bytes_max));
+        Ok(self.client.insert(client).clone())
+    }
+
+    /// The topic as it is now, which must have the fixed partition if there is one.
+    async fn topic(&self, client: &Client, name: &str) -> Result<Arc<Topic>, DeliveryError> {
+        let found = client.cluster.topic(name).await.map_err(|error| match &error {
+            ClusterError::Refused { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, .. } => failure(
+                format!(
+                    "topic {name} does not exist: create it, with as many partitions as will ever read it in parallel"
+                ),
+                error,
+            ),
+            _ => failure(format!("topic {name} is not known"), error),
+        })?;
+        match &self.spec.produce.partitioner {
+            Partitioner::Fixed(partition) if *partition as usize >= found.partitions.len() => {
+                let message = format!(
+                    "topic {name} has {} partitions, none is {partition}: change `partition`",
+                    found.partitions.len()
+                );
+                Err(DeliveryError::Fatal { message, source: None })
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// Events by the topic they go to.
+    fn by_topic(&self, batch: &EventBatch) -> Vec<(String, EventBatch)> {
+        let topics = &self.spec.topics;
+        let header = topics.header.as_deref().filter(|header| batch.column(header).is_some());
+        let Some(header) = header else { return vec![(topics.default.clone(), batch.clone())] };
+        let name_of = |row: usize| {
+            let value = batch.header(row, header);
+            value
+                .and_then(|value| topics.allowed.iter().find(|name| name.as_bytes() == &*value))
+                .unwrap_or(&topics.default)
+        };
+        let mut parts: Vec<(&String, Vec<usize>)> = Vec::new();
+        for row in 0..batch.len() {
+            let name = name_of(row);
+            match parts.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, rows)) => rows.push(row),
+                None => parts.push((name, vec![row])),
+            }
+        }
+        let part = |rows: &[usize]| if rows.len() == batch.len() { batch.clone() } else { batch.select(rows) };
+        parts.into_iter().map(|(name, rows)| (name.clone(), part(&rows))).collect()
+    }
+
+    /// Adds the record batches of events.
+    async fn add_events(
+        &mut self,
+        client: &Client,
+        batch: &EventBatch,
+        ack: &mut AckToken,
+        out: &mut Vec<Outgoing>,
+    ) -> Result<(), DeliveryError> {
+        for (name, events) in self.by_topic(batch) {
+            let topic = self.topic(client, &name).await?;
+            let loads = client.producer.leader_loads();
+            let spread = self.spreads.entry(topic.name.clone()).or_default();
+            let placement = spread.place(&self.spec.produce.partitioner, &events, &topic, &loads);
+            ack.reject(&events, &placement.nowhere, "its header names no partition of the topic");
+            for (partition, rows) in placement.parts {
+                let part = rows.map_or_else(|| events.clone(), |rows| events.select(&rows));
+                for batch in client.encode(&part, client.batch_bytes_max(), ack)? {
+                    out.push(Outgoing { topic: topic.name.clone(), partition, batch });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a batch as it is at rest, if it can go like that; as events otherwise.
+    async fn add_stored(
+        &mut self,
+        client: &Client,
+        stored: &StoredBatch,
+        ack: &mut AckToken,
+        out: &mut Vec<Outgoing>,
+    ) -> Result<(), DeliveryError> {
+        let Some(batch) = self.as_it_is(stored, client.batch_bytes_max()) else {
+            let events = stored.decode(&mut client.decoder());
+            let events =
+                events.map_err(|error| DeliveryError::retry("a batch of the channel cannot be decoded", error))?;
+            return self.add_events(client, &events, ack, out).await;
+        };
+        let topic = self.topic(client, &self.spec.topics.default).await?;
+        let loads = client.producer.leader_loads();
+        let spread = self.spreads.entry(topic.name.clone()).or_default();
+        let bytes = batch.as_bytes().len();
+        let partition = spread.choose(&self.spec.produce.partitioner, &topic, &loads, bytes);
+        out.push(Outgoing { topic: topic.name.clone(), partition, batch });
+        Ok(())
+    }
+
+    fn as_it_is(&self, stored: &StoredBatch, bytes_max: usize) -> Option<EncodedBatch> {
+        let header = &stored.header;
+        let compression = header.compression()?;
+        let is_compressed_right = match self.spec.produce.compression {
+            None => compression != Compression::None,
+            Some(wanted) => wanted == compression,
+        };
+        let is_plain = header.attributes & SPECIAL == 0 && header.last_offset_delta == header.record_count - 1;
+        if !is_compressed_right || !is_plain || stored.bytes.len() > bytes_max {
+            return None;
+        }
+        EncodedBatch::from_bytes(stored.bytes.to_vec()).ok()
+    }
+}
+
+#[async_trait(?Send)]
+impl Sink for KafkaSink {
+    async fn deliver(&mut self, delivery: Delivery) -> Result<(), DeliveryError> {
+        let client = self.client().await?;
+        if !client.flight.is_below(self.spec.produce.in_flight_bytes, PATIENCE).await {
+            let message = format!(
+                "brokers {} have acknowledged nothing for {} s, {} bytes wait for them; events stay in the channel",
+                self.spec.brokers(),
+                PATIENCE.as_secs(),
+                client.flight.bytes()
+            );
+            return Err(DeliveryError::Retry { message, after: None, source: None });
+        }
+        let Delivery { batches, stored, mut ack, .. } = delivery;
+        // Everything is ready before the first batch is sent: what fails here sends nothing, so nothing is there twice.
+        let mut outgoing = Vec::with_capacity(batches.len() + stored.len());
+        for batch in &stored {
+            self.add_stored(&client, batch, &mut ack, &mut outgoing).await?;
+        }
+        for batch in &batches {
+            self.add_events(&client, batch, &mut ack, &mut outgoing).await?;
+        }
+        client.send(outgoing, ack).await
+    }
+
+    async fn flush(&mut self, reason: FlushReason) -> Result<(), DeliveryError> {
+        let Some(client) = &self.client else { return Ok(()) };
+        match reason {
+            // Everything is on its way.
+            FlushReason::Timer | FlushReason::Pressure => {}
+            // What is not answered soon is delivered again by the next owner.
+            FlushReason::Handover => {
+                client.flight.is_below(1, PATIENCE).await;
+            }
+            // Bounded by the engine.
+            FlushReason::Shutdown => while !client.flight.is_below(1, PATIENCE).await {},
+        }
+        Ok(())
+    }
+}
+
+/// What stays wrong until somebody sees to it, and what passes.
+fn failure(message: String, error: ClusterError) -> DeliveryError {
+    let is_permanent = error.class() == ErrorClass::RejectBatch;
+    let source = Some(error.into());
+    match is_permanent {
+        true => DeliveryError::Fatal { message, source },
+        false => DeliveryError::Retry { message, after: None, source },
+    }
+}

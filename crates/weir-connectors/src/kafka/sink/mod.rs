@@ -1,0 +1,27 @@
+//! Sink `kafka`: events to topics of Apache Kafka.
+//!
+//! ```text
+//!   delivery --(as it is at rest, or encoded)--> record batches --> producer --> leaders
+//!      \---- token waits in a task until every batch of the delivery has its receipt ----/
+//! ```
+//!
+//! | crash here | this happens | test |
+//! |---|---|---|
+//! | before a batch is sent | the channel has it | `nothing_is_acknowledged_before_the_brokers_say_so` |
+//! | sent, not answered | delivered again after the restart, under another producer id: at most what is in flight is there twice | `an_agent_killed_repeats_only_what_was_in_flight` |
+//! | answered, position not yet durable | delivered again: there twice | the same |
+//! | a broker dies, an election, missing replicas | the producer waits and sends again under the same numbers: once each | `brokers_die_and_nothing_is_lost_or_doubled` |
+//!
+//! An outage gives nothing up: batches in flight stay with the producer, further ones in the channel, and the group's
+//! state says why. What a topic refuses for its size is split, down to single events; those, and what it refuses as
+//! invalid, go to the dead letter channel. A batch that was split is written after those that followed it.
+//!
+//! Flume: `org.apache.flume.sink.kafka.KafkaSink`, which has one batch in flight; this has as many as fit.
+
+mod config;
+mod flight;
+mod lane;
+#[cfg(test)]
+mod tests;
+
+pub use config::kafka_sink_type;
