@@ -41,6 +41,8 @@ impl ErrorCode {
     pub(crate) const OUT_OF_ORDER_SEQUENCE: Self = Self(45);
     pub(crate) const DUPLICATE_SEQUENCE: Self = Self(46);
     pub(crate) const UNKNOWN_PRODUCER_ID: Self = Self(59);
+    pub(crate) const FETCH_SESSION_ID_NOT_FOUND: Self = Self(70);
+    pub(crate) const INVALID_FETCH_SESSION_EPOCH: Self = Self(71);
     pub(crate) const MEMBER_ID_REQUIRED: Self = Self(79);
 
     /// The code in a response; `None` for 0, which is no error.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -98,40 +97,6 @@ impl Broker {
         drop(state);
         self.shared.appended.notify_waiters();
         response
-    }
-
-    pub(super) fn fetch(&self, request: &FetchRequest, refused: Option<i16>, quiet_ms: i32) -> FetchResponse {
-        let state = self.shared.state();
-        let topics = request.topics.iter().map(|topic| {
-            let parts = topic.partitions.iter().map(|part| {
-                let data = PartitionData::default()
-                    .with_partition_index(part.partition)
-                    .with_preferred_read_replica(BrokerId(-1));
-                let log =
-                    usize::try_from(part.partition).ok().and_then(|at| state.topics.get(topic.topic.as_str())?.get(at));
-                let log = match (refused, log) {
-                    (Some(code), _) => return data.with_error_code(code),
-                    (None, None) => return data.with_error_code(3),
-                    (None, Some(log)) => log,
-                };
-                let named = log.preferred_replica.filter(|_| !request.rack_id.is_empty());
-                if log.leader != self.id && named != Some(self.id) {
-                    return data.with_error_code(6);
-                }
-                if let Some(replica) = named.filter(|replica| *replica != self.id) {
-                    return data.with_preferred_read_replica(BrokerId(replica));
-                }
-                match log.read(part.fetch_offset, usize::try_from(part.partition_max_bytes).unwrap_or(0)) {
-                    Err(code) => data.with_error_code(code),
-                    Ok(records) => data
-                        .with_records(Some(records))
-                        .with_high_watermark(log.next_offset)
-                        .with_last_stable_offset(log.next_offset),
-                }
-            });
-            FetchableTopicResponse::default().with_topic(topic.topic.clone()).with_partitions(parts.collect())
-        });
-        FetchResponse::default().with_throttle_time_ms(quiet_ms).with_responses(topics.collect())
     }
 
     pub(super) fn list_offsets(&self, request: ListOffsetsRequest, refused: Option<i16>) -> ListOffsetsResponse {

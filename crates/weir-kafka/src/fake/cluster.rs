@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::fetches::FetchSessions;
 use super::groups::Group;
 use super::log::Log;
 use super::serve::serve;
@@ -56,6 +57,7 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) topics: BTreeMap<String, Vec<Log>>,
     pub(super) groups: HashMap<String, Group>,
+    pub(super) fetch_sessions: FetchSessions,
     pub(super) next_producer_id: i64,
     pub(super) members: u64,
     pub(super) versions: HashMap<i16, (i16, i16)>,
@@ -93,6 +95,7 @@ impl FakeCluster {
         let state = State {
             topics: BTreeMap::new(),
             groups: HashMap::new(),
+            fetch_sessions: FetchSessions::default(),
             next_producer_id: 1_000,
             members: 0,
             versions: HashMap::new(),
@@ -161,6 +164,17 @@ impl FakeCluster {
     /// Sends fetchers of a partition that name a rack to this broker.
     pub fn prefer_replica(&self, topic: &str, partition: usize, broker: i32) {
         self.with_log(topic, partition, |log| log.preferred_replica = Some(broker));
+    }
+
+    /// Makes all brokers forget their fetch sessions, as for lack of room.
+    pub fn forget_fetch_sessions(&self) {
+        self.shared.state().fetch_sessions.forget();
+    }
+
+    /// Partitions that fetch requests have named so far.
+    #[must_use]
+    pub fn partitions_named(&self) -> usize {
+        self.shared.state().fetch_sessions.named
     }
 
     /// Makes the coordinator forget all members of a group, as when their session timeouts are over.

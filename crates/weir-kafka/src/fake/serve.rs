@@ -1,7 +1,6 @@
 //! Connections of the fake brokers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::*;
@@ -90,20 +89,7 @@ async fn respond(broker: &Broker, asked: &Asked) -> Option<BytesMut> {
         ApiKey::Produce => reply(asked, |request| broker.produce(request, refused, late_code, quiet_ms)),
         ApiKey::Fetch => {
             let request = FetchRequest::decode(&mut asked.body.clone(), asked.version).ok()?;
-            let deadline = tokio::time::Instant::now() + Duration::from_millis(request.max_wait_ms.max(0) as u64);
-            loop {
-                let appended = broker.shared.appended.notified();
-                let answer = broker.fetch(&request, refused, quiet_ms);
-                let empty = |part: &fetch_response::PartitionData| {
-                    part.error_code == 0
-                        && part.records.as_ref().is_none_or(Bytes::is_empty)
-                        && part.preferred_read_replica.0 < 0
-                };
-                let nothing = answer.responses.iter().all(|topic| topic.partitions.iter().all(empty));
-                if !nothing || tokio::time::timeout_at(deadline, appended).await.is_err() {
-                    return encode(&answer, asked.version);
-                }
-            }
+            encode(&broker.fetch(&request, refused, quiet_ms).await, asked.version)
         }
         ApiKey::ListOffsets => reply(asked, |request| broker.list_offsets(request, refused)),
         ApiKey::InitProducerId => reply(asked, |_: InitProducerIdRequest| broker.producer_id(refused)),

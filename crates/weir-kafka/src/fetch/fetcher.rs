@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_protocol::messages::FetchResponse;
 use kafka_protocol::messages::fetch_response::PartitionData;
-use thiserror::Error;
+use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use weir_codec::record_batch::HeaderError;
 
 use super::batches::split;
-use super::request::{Wanted, fetch_request};
-use super::{FetchOptions, FetchedBatch};
+use super::request::{Key, Wanted, fetch_request};
+use super::session::Session;
+use super::{FetchError, FetchOptions, Fetched, FetcherStatistics};
 use crate::connection::Connection;
 use crate::links::{Links, Way};
 use crate::{Cluster, ClusterError, ConnectionError, ErrorClass, ErrorCode};
@@ -21,79 +20,6 @@ use crate::{Cluster, ClusterError, ConnectionError, ErrorClass, ErrorCode};
 /// A broker's wait while other partitions of it have batches that were not taken yet, or pause after an error: long
 /// enough not to spin, short enough not to keep those waiting.
 const SHORT_WAIT: Duration = Duration::from_millis(10);
-
-/// Batches of one partition.
-#[derive(Debug)]
-pub struct Fetched {
-    /// The topic.
-    pub topic: Arc<str>,
-    /// The partition.
-    pub partition: i32,
-    /// Whole batches in ascending order; the first may start before the offset asked for, so that records below it are
-    /// to be left out. Empty if there were only markers or aborted records.
-    pub batches: Vec<FetchedBatch>,
-    /// Where the next fetch goes on; the offset to commit once everything here is dealt with.
-    pub next_offset: i64,
-    /// Offset behind the last record that all in-sync replicas have.
-    pub high_watermark: i64,
-    /// Offset of the first record that may belong to an open transaction.
-    pub last_stable_offset: i64,
-    /// Offset of the oldest record there is; -1 if the broker does not say.
-    pub log_start_offset: i64,
-}
-
-/// Why a partition is not fetched any further. It rests until it is assigned anew; the others go on.
-#[derive(Debug, Error)]
-pub enum FetchError {
-    /// There is no record at that offset and will not be: it was deleted, or lost with an unclean leader.
-    #[error("{topic}-{partition} has no offset {offset}: choose where to go on, from the earliest or the latest")]
-    OutOfRange {
-        /// The topic.
-        topic: Arc<str>,
-        /// The partition.
-        partition: i32,
-        /// The offset asked for.
-        offset: i64,
-    },
-    /// The broker refuses it, and would again.
-    #[error("fetching {topic}-{partition} failed with {code}")]
-    Refused {
-        /// The topic.
-        topic: Arc<str>,
-        /// The partition.
-        partition: i32,
-        /// Why.
-        code: ErrorCode,
-    },
-    /// The bytes at an offset are no record batch of format v2.
-    #[error("{topic}-{partition} holds no record batch of format 2 at offset {offset} or behind")]
-    NotABatch {
-        /// The topic.
-        topic: Arc<str>,
-        /// The partition.
-        partition: i32,
-        /// The offset asked for.
-        offset: i64,
-        /// What is wrong with it.
-        #[source]
-        source: HeaderError,
-    },
-}
-
-/// What a fetcher has done so far.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct FetcherStatistics {
-    /// Requests sent.
-    pub requests: u64,
-    /// Bytes of batches received.
-    pub bytes: u64,
-    /// Requests that failed as a whole.
-    pub requests_failed: u64,
-    /// For how long brokers asked this client to be silent: their quotas.
-    pub throttled: Duration,
-}
-
-type Key = (Arc<str>, i32);
 
 /// A partition being read.
 struct Reading {
@@ -141,6 +67,8 @@ pub struct Fetcher {
     readings: BTreeMap<Key, Reading>,
     ready: VecDeque<Result<Fetched, FetchError>>,
     links: Links,
+    /// By broker, each with the connection it ends with.
+    sessions: HashMap<i32, (Connection, Session)>,
     assignments: u64,
     refreshing: bool,
     stale: bool,
@@ -163,6 +91,7 @@ impl Fetcher {
             options,
             readings: BTreeMap::new(),
             ready: VecDeque::new(),
+            sessions: HashMap::new(),
             assignments: 0,
             refreshing: false,
             stale: false,
@@ -307,11 +236,12 @@ impl Fetcher {
                 Ok(Some(partition)) => partition.leader_epoch,
                 _ => -1,
             };
-            wanted.push(Wanted { topic: key.0.clone(), partition: key.1, offset: reading.offset, leader_epoch });
+            wanted.push(Wanted { key: key.clone(), offset: reading.offset, leader_epoch });
             asked.push((key.clone(), reading.assignment));
         }
         let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        let request = fetch_request(&self.options, wait_ms, wanted);
+        let terms = self.session(broker, &connection).prepare(wanted);
+        let request = fetch_request(&self.options, wait_ms, terms);
         let timeout = wait + self.cluster.options().connection.request_timeout;
         self.statistics.requests += 1;
         let events = self.events.clone();
@@ -339,6 +269,16 @@ impl Fetcher {
         }
     }
 
+    /// The session over a connection, a new one if the last was over another.
+    fn session(&mut self, broker: i32, connection: &Connection) -> &mut Session {
+        let fresh = || (connection.clone(), Session::new(connection.version::<FetchRequest>().unwrap_or(0)));
+        let entry = self.sessions.entry(broker).or_insert_with(fresh);
+        if !entry.0.is_same(connection) {
+            *entry = fresh();
+        }
+        &mut entry.1
+    }
+
     fn settle(
         &mut self,
         broker: i32,
@@ -351,30 +291,45 @@ impl Fetcher {
         self.statistics.throttled += quiet;
         self.links.leave(broker, connection, quiet);
         let mut parts: HashMap<(String, i32), PartitionData> = HashMap::new();
-        let mut failure = Some(ErrorCode::NETWORK_EXCEPTION);
-        match answer {
+        let silence = match answer {
             Ok(answer) => {
-                failure = ErrorCode::from_wire(answer.error_code);
+                let code = ErrorCode::from_wire(answer.error_code);
+                let session = self.sessions.get_mut(&broker).filter(|(current, _)| current.is_same(connection));
+                let lost = Err(code.unwrap_or(ErrorCode::NETWORK_EXCEPTION));
+                let silence = session.map_or(lost, |(_, session)| session.answered(answer.session_id, code));
+                // A broker may throttle a client by an empty answer.
+                let emptied = code.is_none() && quiet_ms > 0 && answer.responses.is_empty();
                 for topic in answer.responses {
                     let name = topic.topic.to_string();
                     let data = topic.partitions.into_iter();
                     parts.extend(data.map(|part| ((name.clone(), part.partition_index), part)));
                 }
+                self.statistics.requests_failed += u64::from(code.is_some());
+                if emptied { Ok(()) } else { silence }
             }
             Err(error) => {
                 self.stale = true;
+                self.statistics.requests_failed += 1;
                 tracing::debug!(broker, error = &error as &dyn std::error::Error, "a fetch failed");
+                Err(ErrorCode::NETWORK_EXCEPTION)
             }
-        }
-        self.statistics.requests_failed += u64::from(failure.is_some());
+        };
         for (key, assignment) in asked {
             if self.readings.get(&key).is_none_or(|reading| reading.assignment != assignment) {
                 continue;
             }
-            match parts.remove(&(key.0.to_string(), key.1)) {
-                Some(part) => self.settle_partition(&key, part),
-                None => self.fail(&key, failure.unwrap_or(ErrorCode::NETWORK_EXCEPTION)),
+            match (parts.remove(&(key.0.to_string(), key.1)), silence) {
+                (Some(part), _) => self.settle_partition(&key, part),
+                (None, Err(code)) => self.fail(&key, code),
+                (None, Ok(())) => self.nothing_new(&key),
             }
+        }
+    }
+
+    fn nothing_new(&mut self, key: &Key) {
+        if let Some(reading) = self.readings.get_mut(key) {
+            reading.failures = 0;
+            reading.rest = Rest::Wanted;
         }
     }
 
@@ -464,16 +419,6 @@ impl Fetcher {
             }
             let _ = events.send(Event::Refreshed);
         });
-    }
-}
-
-impl FetchError {
-    fn place(&self) -> (&Arc<str>, i32) {
-        match self {
-            Self::OutOfRange { topic, partition, .. }
-            | Self::Refused { topic, partition, .. }
-            | Self::NotABatch { topic, partition, .. } => (topic, *partition),
-        }
     }
 }
 

@@ -126,3 +126,33 @@ async fn pauses_hold_and_waits_end() {
     fetcher.unassign("t", 1);
     fetcher.set_paused("t", 0, false);
 }
+
+/// Scenario: of many partitions a few have news, again and again; then the broker forgets its sessions, and another time
+/// the connection breaks; an old broker has no sessions.
+/// Guarantees: every batch, once; requests of a session name little more than what has news; without one they name all.
+#[tokio::test]
+async fn sessions_save_what_is_known() {
+    for version_max in [12, 6] {
+        let (fake, cluster) = filled(1, 40, 0).await;
+        fake.limit_versions(ApiKey::Fetch, 4, version_max);
+        let mut fetcher = Fetcher::new(&cluster, FetchOptions::default());
+        (0..40).for_each(|partition| fetcher.assign("t", partition, 0));
+        for round in 0..20 {
+            match round {
+                10 => fake.forget_fetch_sessions(),
+                15 => fake.script(ApiKey::Fetch, [Step::Disconnect]),
+                _ => {}
+            }
+            let (fetched, ()) = tokio::join!(fetcher.next(), fill(&cluster, 1, 1));
+            let fetched = fetched.expect("readable");
+            assert_eq!((fetched.partition, fetched.next_offset, fetched.batches.len()), (0, 10 * (round + 1), 1));
+        }
+        // Three times all, and then one or two by request.
+        let (named, requests) = (fake.partitions_named(), fake.requests(ApiKey::Fetch));
+        if version_max >= 7 {
+            assert!(named <= 3 * 40 + 3 * requests, "{named} in {requests} requests");
+        } else {
+            assert!(named >= 39 * (requests - 2), "{named} in {requests} requests");
+        }
+    }
+}
