@@ -43,7 +43,13 @@ impl ErrorCode {
     pub(crate) const UNKNOWN_PRODUCER_ID: Self = Self(59);
     pub(crate) const FETCH_SESSION_ID_NOT_FOUND: Self = Self(70);
     pub(crate) const INVALID_FETCH_SESSION_EPOCH: Self = Self(71);
+    pub(crate) const GROUP_ID_NOT_FOUND: Self = Self(69);
     pub(crate) const MEMBER_ID_REQUIRED: Self = Self(79);
+    pub(crate) const FENCED_INSTANCE_ID: Self = Self(82);
+    pub(crate) const FENCED_MEMBER_EPOCH: Self = Self(110);
+    pub(crate) const UNRELEASED_INSTANCE_ID: Self = Self(111);
+    pub(crate) const UNSUPPORTED_ASSIGNOR: Self = Self(112);
+    pub(crate) const STALE_MEMBER_EPOCH: Self = Self(113);
 
     /// The code in a response; `None` for 0, which is no error.
     #[must_use]

@@ -43,6 +43,6 @@ pub use connection::{
 };
 pub use error::{ErrorClass, ErrorCode};
 pub use fetch::{FetchError, FetchOptions, Fetched, FetchedBatch, Fetcher, FetcherStatistics};
-pub use group::{Assignor, Commit, Committed, GroupEvent, GroupMember, GroupOptions, Place};
+pub use group::{Assignor, Commit, Committed, GroupEvent, GroupMember, GroupOptions, GroupProtocol, Place};
 pub use murmur2::partition_for_key;
 pub use producer::{Acks, Appended, Producer, ProducerOptions, ProducerStatistics, Receipt, SendError};

@@ -162,6 +162,12 @@ impl Cluster {
         })
     }
 
+    /// The name of the topic that has this id, as last heard. Does not wait.
+    pub(crate) fn topic_name(&self, id: u128) -> Option<Arc<str>> {
+        let has_id = |topic: &&Arc<Topic>| topic.id == id;
+        self.view(|view| view.topics.values().flatten().find(has_id).map(|topic| topic.name.clone()))
+    }
+
     /// Who leads a partition, as last heard: nobody known, or why nobody ever will. Does not wait.
     pub(crate) fn leader(&self, topic: &str, partition: i32) -> Result<Option<i32>, ErrorCode> {
         self.view(|view| match view.topics.get(topic) {

@@ -11,6 +11,7 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
 use super::cluster::Shared;
 use super::log::Log;
@@ -52,7 +53,8 @@ impl Broker {
             }
         };
         let topics = names.iter().map(|name| {
-            let topic = MetadataResponseTopic::default().with_name(Some(TopicName(text(name))));
+            let id = Uuid::from_u128(topic_id(name));
+            let topic = MetadataResponseTopic::default().with_name(Some(TopicName(text(name)))).with_topic_id(id);
             match (refused, state.topics.get(name)) {
                 (Some(code), _) => topic.with_error_code(code),
                 (None, None) => topic.with_error_code(3),
@@ -168,6 +170,11 @@ impl Broker {
         }
         SaslAuthenticateResponse::default().with_error_code(58).with_error_message(Some(text("wrong password")))
     }
+}
+
+/// An id for a topic, which is different for different names of up to 15 bytes, and not 0.
+pub(super) fn topic_id(name: &str) -> u128 {
+    name.bytes().fold(1, |id, byte| id << 8 | u128::from(byte))
 }
 
 fn describe((index, log): (i32, &Log)) -> MetadataResponsePartition {

@@ -15,6 +15,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::sync::oneshot;
 
 use super::answers::Broker;
+use super::consumers::Consumers;
 
 #[derive(Default)]
 pub(super) struct Group {
@@ -26,6 +27,8 @@ pub(super) struct Group {
     /// Those waiting for the leader's assignments, and the assignments once they are here.
     syncing: Vec<(String, oneshot::Sender<Bytes>)>,
     assignments: Option<HashMap<String, Bytes>>,
+    /// Those of the newer protocol; a group has only one kind.
+    pub(super) consumers: Consumers,
     offsets: HashMap<(String, i32), (i64, Option<StrBytes>)>,
 }
 
@@ -72,10 +75,12 @@ impl Group {
     pub(super) fn expel(&mut self) {
         self.members.clear();
         self.syncing.clear();
+        self.consumers.expel();
     }
 
     fn check(&self, member: &str, generation: i32) -> i16 {
         match () {
+            () if !self.consumers.is_empty() => self.consumers.check(member, generation),
             () if !self.members.contains_key(member) => 25,
             () if generation != self.generation => 22,
             () if self.rebalancing => 27,
@@ -175,7 +180,8 @@ impl Broker {
     pub(super) fn commit(&self, request: OffsetCommitRequest, refused: Option<i16>) -> OffsetCommitResponse {
         let mut state = self.shared.state();
         let group = state.groups.entry(request.group_id.to_string()).or_default();
-        let outside = request.generation_id_or_member_epoch < 0 && group.members.is_empty();
+        let outside =
+            request.generation_id_or_member_epoch < 0 && group.members.is_empty() && group.consumers.is_empty();
         let checked = group.check(&request.member_id, request.generation_id_or_member_epoch);
         let code = refused.unwrap_or(if outside { 0 } else { checked });
         let topics = request.topics.into_iter().map(|topic| {
@@ -196,13 +202,22 @@ impl Broker {
 
     /// In the form the version of the request has: for one group, or for several.
     pub(super) fn committed(&self, request: OffsetFetchRequest, refused: Option<i16>) -> OffsetFetchResponse {
-        let mut state = self.shared.state();
+        let state = self.shared.state();
         let code = refused.unwrap_or(0);
-        let mut known = |group: &GroupId, topic: &TopicName, index: i32| {
-            let group = state.groups.entry(group.to_string()).or_default();
-            group.offsets.get(&(topic.to_string(), index)).cloned().unwrap_or((-1, None))
+        let known = |group: &GroupId, topic: &TopicName, index: i32| {
+            let group = state.groups.get(&group.to_string());
+            let offset = group.and_then(|group| group.offsets.get(&(topic.to_string(), index)));
+            offset.cloned().unwrap_or((-1, None))
         };
         let groups = request.groups.into_iter().map(|group| {
+            let code = match (refused, &group.member_id) {
+                (Some(code), _) => code,
+                (None, None) => 0,
+                (None, Some(member)) => {
+                    let known = state.groups.get(&group.group_id.to_string());
+                    known.map_or(25, |known| known.check(member, group.member_epoch))
+                }
+            };
             let topics = group.topics.unwrap_or_default().into_iter().map(|topic| {
                 let parts = topic.partition_indexes.iter().map(|index| {
                     let (offset, metadata) = known(&group.group_id, &topic.name, *index);

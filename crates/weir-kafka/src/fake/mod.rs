@@ -6,6 +6,7 @@
 
 mod answers;
 mod cluster;
+mod consumers;
 mod fetches;
 mod groups;
 mod log;

@@ -106,6 +106,7 @@ async fn respond(broker: &Broker, asked: &Asked) -> Option<BytesMut> {
             encode(&broker.sync(request, refused).await, asked.version)
         }
         ApiKey::Heartbeat => reply(asked, |request| broker.heartbeat(&request, refused)),
+        ApiKey::ConsumerGroupHeartbeat => reply(asked, |request| broker.consumer_heartbeat(&request, refused)),
         ApiKey::LeaveGroup => reply(asked, |request| broker.leave(&request, refused)),
         ApiKey::OffsetCommit => reply(asked, |request| broker.commit(request, refused)),
         ApiKey::OffsetFetch => reply(asked, |request| broker.committed(request, refused)),

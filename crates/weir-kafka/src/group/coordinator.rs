@@ -1,6 +1,6 @@
 //! [`Coordinator`]: the requests of a group, to the broker that coordinates it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
@@ -19,12 +19,17 @@ use crate::{Cluster, ClusterError, ErrorClass, ErrorCode};
 pub(super) struct Membership {
     /// Empty before the first join.
     pub(super) id: String,
+    /// Of the group, or with the consumer protocol the epoch of this member.
     pub(super) generation: i32,
+    /// Whether by the consumer protocol.
+    pub(super) consumer: bool,
+    /// Counts how often partitions were lost; what was to be committed before is not to be committed after.
+    pub(super) losses: u32,
 }
 
 impl Membership {
     pub(super) const fn none() -> Self {
-        Self { id: String::new(), generation: -1 }
+        Self { id: String::new(), generation: -1, consumer: false, losses: 0 }
     }
 }
 
@@ -155,6 +160,23 @@ impl Coordinator {
         ErrorCode::from_wire(response.error_code).map_or(Ok(()), |code| Err(self.refused("staying in", code)))
     }
 
+    /// Joins by the consumer protocol, stays, or leaves, whatever `request` says; the group and the instance are filled in.
+    pub(super) async fn consumer_heartbeat(
+        &self,
+        request: ConsumerGroupHeartbeatRequest,
+    ) -> Result<ConsumerGroupHeartbeatResponse, ClusterError> {
+        let request = request.with_group_id(self.group_id()).with_instance_id(self.instance());
+        let response = self.call(&request, Duration::ZERO).await?;
+        match ErrorCode::from_wire(response.error_code) {
+            None => Ok(response),
+            Some(code) => Err(ClusterError::Refused {
+                what: format!("staying in group {}", self.options.group),
+                code,
+                detail: response.error_message.map(|text| Arc::from(text.as_str())),
+            }),
+        }
+    }
+
     pub(super) async fn leave(&self, membership: &Membership) -> Result<(), ClusterError> {
         let member =
             MemberIdentity::default().with_member_id(text(&membership.id)).with_group_instance_id(self.instance());
@@ -178,7 +200,9 @@ impl Coordinator {
             failures += 1;
             let pause = self.cluster.options().pause(failures);
             let class = error.class();
-            let lasting = matches!(class, ErrorClass::RejectBatch | ErrorClass::Fatal);
+            // A stale epoch passes: the newer one is on its way to the keeper.
+            let stale = matches!(&error, ClusterError::Refused { code: ErrorCode::STALE_MEMBER_EPOCH, .. });
+            let lasting = matches!(class, ErrorClass::RejectBatch | ErrorClass::Fatal) && !stale;
             if lasting || tokio::time::Instant::now() + pause >= deadline {
                 return Err(error);
             }
@@ -189,8 +213,30 @@ impl Coordinator {
         }
     }
 
-    pub(super) async fn commit(&self, membership: &Membership, commits: &[Commit]) -> Result<(), ClusterError> {
-        self.retry(|| self.commit_once(membership, commits)).await
+    /// As whom to ask now, who asked first as `first`. Without the consumer protocol that does not change.
+    fn current(
+        &self,
+        first: &Membership,
+        membership: &std::sync::Mutex<Membership>,
+        what: &str,
+    ) -> Result<Membership, ClusterError> {
+        let now = membership.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match () {
+            () if !first.consumer => Ok(first.clone()),
+            () if now.losses == first.losses && now.consumer => Ok(now),
+            // The partitions are others' by now, whatever this member was given since.
+            () => Err(self.refused(what, ErrorCode::UNKNOWN_MEMBER_ID)),
+        }
+    }
+
+    pub(super) async fn commit(
+        &self,
+        membership: &std::sync::Mutex<Membership>,
+        commits: &[Commit],
+    ) -> Result<(), ClusterError> {
+        let what = "committing offsets of";
+        let first = membership.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.retry(|| async { self.commit_once(&self.current(&first, membership, what)?, commits).await }).await
     }
 
     async fn commit_once(&self, membership: &Membership, commits: &[Commit]) -> Result<(), ClusterError> {
@@ -206,11 +252,18 @@ impl Coordinator {
         }
     }
 
-    pub(super) async fn committed(&self, places: &[Place]) -> Result<Vec<Committed>, ClusterError> {
+    pub(super) async fn committed(
+        &self,
+        membership: &std::sync::Mutex<Membership>,
+        places: &[Place],
+    ) -> Result<Vec<Committed>, ClusterError> {
         let timeout = self.cluster.options().connection.request_timeout;
+        let first = membership.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.retry(|| async {
             let connection = self.connection().await?;
-            fetch_offsets(&connection, &self.options.group, places, timeout).await
+            let now = self.current(&first, membership, "reading offsets of")?;
+            let member = now.consumer.then_some((&*now.id, now.generation));
+            fetch_offsets(&connection, &self.options.group, member, places, timeout).await
         })
         .await
     }

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kafka_protocol::messages::JoinGroupResponse;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::assign::{Members, assign};
+use super::consumer::{Consumer, Outcome};
 use super::coordinator::{Coordinator, Membership};
-use super::protocol::{Subscription, decode_assignment, encode_assignment};
-use super::{Assignor, GroupEvent, GroupOptions, Place};
+use super::{GroupEvent, GroupOptions, GroupProtocol, Place};
 use crate::{Cluster, ClusterError, ErrorClass, ErrorCode};
 
 /// What the owner of the membership wants.
@@ -21,34 +19,29 @@ pub(super) enum Command {
 }
 
 /// Why the keeper stops.
-enum Stop {
+pub(super) enum Stop {
     /// The owner is gone.
     Dropped,
     Leave(oneshot::Sender<()>),
     Failed(ClusterError),
 }
 
-/// What came of a rebalance or a heartbeat.
-enum Next {
-    /// Stay.
-    Stay,
-    /// Join again.
-    Join,
-}
-
+/// What both protocols share; `classic.rs` and `consumer.rs` have the rest.
 pub(super) struct Keeper {
-    cluster: Cluster,
-    options: Arc<GroupOptions>,
-    coordinator: Coordinator,
+    pub(super) cluster: Cluster,
+    pub(super) options: Arc<GroupOptions>,
+    pub(super) coordinator: Coordinator,
     /// Who this member is, for commits by its owner.
     shared: Arc<Mutex<Membership>>,
-    membership: Membership,
-    topics: Vec<String>,
-    owned: BTreeSet<Place>,
-    /// Of the topics, as this leader divided them; `None` if another leads.
-    divided: Option<BTreeMap<String, i32>>,
-    last_contact: Instant,
-    failures: u32,
+    pub(super) membership: Membership,
+    pub(super) topics: Vec<String>,
+    pub(super) owned: BTreeSet<Place>,
+    /// Of the topics, as this leader divided them; `None` if another leads, or nobody does.
+    pub(super) divided: Option<BTreeMap<String, i32>>,
+    /// Used while `membership` says so.
+    pub(super) consumer: Consumer,
+    pub(super) last_contact: Instant,
+    pub(super) failures: u32,
     events: mpsc::Sender<GroupEvent>,
 }
 
@@ -68,6 +61,7 @@ impl Keeper {
             options,
             owned: BTreeSet::new(),
             divided: None,
+            consumer: Consumer::default(),
             last_contact: Instant::now(),
             failures: 0,
             events,
@@ -78,12 +72,15 @@ impl Keeper {
         match self.keep(&mut commands).await {
             Stop::Dropped => {}
             Stop::Leave(done) => {
-                if self.options.instance.is_none() && !self.membership.id.is_empty() {
-                    // Not behind a join that may be held back; and if the coordinator does not hear it, the session
-                    // timeout says it.
-                    self.coordinator.forget().await;
-                    let _ = self.coordinator.leave(&self.membership).await;
-                }
+                // Not behind a join that may be held back; and if the coordinator does not hear it, the session timeout
+                // says it.
+                self.coordinator.forget().await;
+                let _ = match (self.membership.consumer, self.options.instance.is_some()) {
+                    _ if self.membership.id.is_empty() => Ok(()),
+                    (true, _) => self.leave_consumers().await,
+                    (false, false) => self.coordinator.leave(&self.membership).await,
+                    (false, true) => Ok(()),
+                };
                 let _ = done.send(());
             }
             Stop::Failed(error) => {
@@ -93,74 +90,29 @@ impl Keeper {
     }
 
     async fn keep(&mut self, commands: &mut mpsc::Receiver<Command>) -> Stop {
-        let mut next = Next::Join;
-        loop {
-            let step = match next {
-                Next::Join => self.rebalance(commands).await,
-                Next::Stay => self.beat(commands).await,
-            };
-            next = match step {
-                Ok(next) => next,
-                Err(stop) => return stop,
-            };
-        }
-    }
-
-    /// Joins, divides if this member leads, and takes over the result.
-    async fn rebalance(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result<Next, Stop> {
-        if self.options.assignor == Assignor::Range && !self.owned.is_empty() {
-            let all = self.owned.clone();
-            self.revoke(all, commands).await?;
-        }
-        let mut id = self.membership.id.clone();
-        let mut other_topics = None;
-        let subscription = Subscription {
-            topics: self.topics.clone(),
-            owned: self.owned.clone(),
-            generation: self.membership.generation,
-        };
-        // The owner may want to leave while the others take their time to join.
-        let joined = tokio::select! {
-            joined = join(&self.cluster, &self.coordinator, &mut id, subscription) => Ok(joined),
-            stop = wait_for_leave(commands, &mut other_topics) => Err(stop),
-        };
-        self.set_membership(Membership { id, ..self.membership });
-        let next = match joined? {
-            Err(error) => self.recover(error).await?,
-            Ok(Joined { membership, divided, assigned }) => {
-                self.failures = 0;
-                self.last_contact = Instant::now();
-                self.set_membership(membership);
-                self.divided = divided;
-                self.take_over(assigned, commands).await?
+        if self.options.protocol.tries_consumer(&self.options) {
+            match self.keep_consumer(commands).await {
+                Outcome::Stop(stop) => return stop,
+                Outcome::Unsupported(error) if self.options.protocol == GroupProtocol::Consumer => {
+                    return Stop::Failed(error);
+                }
+                Outcome::Unsupported(error) => tracing::info!(
+                    group = self.options.group,
+                    reason = &error as &dyn std::error::Error,
+                    "joining by the classic protocol: the newer one cannot be had here"
+                ),
             }
-        };
-        let Some(topics) = other_topics else { return Ok(next) };
-        self.topics = topics;
-        Ok(Next::Join)
-    }
-
-    async fn take_over(
-        &mut self,
-        assigned: BTreeSet<Place>,
-        commands: &mut mpsc::Receiver<Command>,
-    ) -> Result<Next, Stop> {
-        let gone: BTreeSet<Place> = self.owned.difference(&assigned).cloned().collect();
-        let new: Vec<Place> = assigned.difference(&self.owned).cloned().collect();
-        let moved = !gone.is_empty();
-        if moved {
-            self.revoke(gone, commands).await?;
+            self.set_membership(Membership { losses: self.membership.losses, ..Membership::none() });
         }
-        if !new.is_empty() {
-            self.owned.extend(new.iter().cloned());
-            self.tell(GroupEvent::Assigned(new)).await?;
-        }
-        // What was given up now can be given to others only in another round.
-        Ok(if moved { Next::Join } else { Next::Stay })
+        self.keep_classic(commands).await
     }
 
     /// Has the owner give up `places`, and stays in the group meanwhile.
-    async fn revoke(&mut self, places: BTreeSet<Place>, commands: &mut mpsc::Receiver<Command>) -> Result<(), Stop> {
+    pub(super) async fn revoke(
+        &mut self,
+        places: BTreeSet<Place>,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Result<(), Stop> {
         self.tell(GroupEvent::Revoke(places.iter().cloned().collect())).await?;
         let deadline = Instant::now() + self.options.rebalance_timeout;
         let mut beats = tokio::time::interval(self.options.heartbeat_interval);
@@ -173,8 +125,16 @@ impl Keeper {
                     Some(Command::Leave(done)) => return Err(Stop::Leave(done)),
                 },
                 _ = beats.tick() => {
-                    // Whatever it says is dealt with when this member joins again, which is next.
-                    let _ = self.coordinator.heartbeat(&self.membership).await;
+                    if self.membership.consumer {
+                        self.beat_meanwhile().await?;
+                    } else {
+                        // Whatever it says is dealt with when this member joins again, which is next.
+                        let _ = self.coordinator.heartbeat(&self.membership).await;
+                    }
+                    if self.owned.is_disjoint(&places) {
+                        // Lost, and told so.
+                        return Ok(());
+                    }
                 }
                 () = tokio::time::sleep_until(deadline) => {
                     self.owned = self.owned.difference(&places).cloned().collect();
@@ -186,126 +146,42 @@ impl Keeper {
         Ok(())
     }
 
-    /// Waits for a heartbeat's time or a command, and acts.
-    async fn beat(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result<Next, Stop> {
-        tokio::select! {
-            command = commands.recv() => match command {
-                None => Err(Stop::Dropped),
-                Some(Command::Leave(done)) => Err(Stop::Leave(done)),
-                // Late, after the deadline.
-                Some(Command::Revoked) => Ok(Next::Stay),
-                Some(Command::Topics(topics)) => {
-                    self.topics = topics;
-                    Ok(Next::Join)
-                }
-            },
-            () = tokio::time::sleep(self.options.heartbeat_interval) => {
-                match self.coordinator.heartbeat(&self.membership).await {
-                    Err(error) => self.recover(error).await,
-                    Ok(()) => {
-                        self.failures = 0;
-                        self.last_contact = Instant::now();
-                        Ok(if self.topics_have_grown() { Next::Join } else { Next::Stay })
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether the topics this leader divided have other numbers of partitions by now, as far as anyone has heard.
-    fn topics_have_grown(&self) -> bool {
-        let count = |topic: &str| self.cluster.cached_topic(topic).map(|topic| topic.partitions.len() as i32);
-        let grown = |(topic, divided): (&String, &i32)| count(topic).is_some_and(|count| count != *divided);
-        self.divided.as_ref().is_some_and(|divided| divided.iter().any(grown))
-    }
-
-    /// What to do after a failed request.
-    async fn recover(&mut self, error: ClusterError) -> Result<Next, Stop> {
-        let code = match &error {
-            ClusterError::Refused { code, .. } => Some(*code),
-            _ => None,
-        };
-        match (code, error.class()) {
-            (Some(ErrorCode::REBALANCE_IN_PROGRESS), _) => return Ok(Next::Join),
-            (Some(ErrorCode::ILLEGAL_GENERATION | ErrorCode::UNKNOWN_MEMBER_ID), _) => {
-                // Partitions were given to others: nothing that is in flight may be committed.
-                self.lose().await?;
-                let known = code == Some(ErrorCode::ILLEGAL_GENERATION);
-                let id = if known { self.membership.id.clone() } else { String::new() };
-                self.set_membership(Membership { id, generation: -1 });
-                return Ok(Next::Join);
-            }
-            (_, ErrorClass::RejectBatch | ErrorClass::Fatal) => {
-                self.lose().await?;
-                return Err(Stop::Failed(error));
-            }
-            _ => {}
-        }
-        self.failures += 1;
-        tracing::debug!(
-            error = &error as &dyn std::error::Error,
-            "the group's coordinator does not answer as it should"
-        );
-        if self.last_contact.elapsed() > self.options.session_timeout {
-            self.lose().await?;
-        }
-        self.coordinator.forget().await;
-        tokio::time::sleep(self.cluster.options().pause(self.failures)).await;
-        // With partitions to lose, first see whether the membership still holds.
-        Ok(if self.owned.is_empty() { Next::Join } else { Next::Stay })
-    }
-
-    async fn lose(&mut self) -> Result<(), Stop> {
+    /// Partitions were given to others: nothing that is in flight may be committed.
+    pub(super) async fn lose(&mut self) -> Result<(), Stop> {
+        self.set_membership(Membership { losses: self.membership.losses + 1, ..self.membership.clone() });
         let lost = std::mem::take(&mut self.owned);
         if lost.is_empty() { Ok(()) } else { self.tell(GroupEvent::Lost(lost.into_iter().collect())).await }
     }
 
-    async fn tell(&self, event: GroupEvent) -> Result<(), Stop> {
+    pub(super) async fn tell(&self, event: GroupEvent) -> Result<(), Stop> {
         self.events.send(event).await.map_err(|_| Stop::Dropped)
     }
 
-    fn set_membership(&mut self, membership: Membership) {
+    pub(super) fn set_membership(&mut self, membership: Membership) {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&membership);
         self.membership = membership;
     }
 }
 
-/// Joins, divides if this member leads, and waits for what it gets. `id` is kept up to date even if that fails.
-async fn join(
-    cluster: &Cluster,
-    coordinator: &Coordinator,
-    id: &mut String,
-    subscription: Subscription,
-) -> Result<Joined, ClusterError> {
-    let joined = coordinator.join(id, subscription.encode()).await?;
-    let membership = Membership { id: id.clone(), generation: joined.generation_id };
-    let (mut divided, mut assignments) = (None, Vec::new());
-    if joined.leader == joined.member_id && !joined.skip_assignment {
-        let members = members(&joined);
-        let counts = partition_counts(cluster, &members).await?;
-        let shares = assign(coordinator.options.assignor, &members, &counts);
-        assignments = shares.iter().map(|(member, places)| (member.clone(), encode_assignment(places))).collect();
-        divided = Some(counts);
+/// What the broker said, if it was the broker.
+pub(super) fn code_of(error: &ClusterError) -> Option<ErrorCode> {
+    match error {
+        ClusterError::Refused { code, .. } => Some(*code),
+        _ => None,
     }
-    let assignment = coordinator.sync(&membership, assignments).await?;
-    let malformed = || ClusterError::Refused {
-        what: "reading this member's assignment".to_owned(),
-        code: ErrorCode::INCONSISTENT_PROTOCOL,
-        detail: None,
-    };
-    let assigned = decode_assignment(assignment).ok_or_else(malformed)?;
-    Ok(Joined { membership, divided, assigned })
 }
 
-/// A finished round.
-struct Joined {
-    membership: Membership,
-    divided: Option<BTreeMap<String, i32>>,
-    assigned: BTreeSet<Place>,
+/// Whether a membership ends by this: refused for good, or another member has this one's name.
+pub(super) fn is_final(error: &ClusterError) -> bool {
+    let named = [ErrorCode::FENCED_INSTANCE_ID, ErrorCode::UNRELEASED_INSTANCE_ID];
+    error.class() == ErrorClass::RejectBatch || code_of(error).is_some_and(|code| named.contains(&code))
 }
 
-/// Takes commands while a join is under way; completes when the owner wants to end.
-async fn wait_for_leave(commands: &mut mpsc::Receiver<Command>, other_topics: &mut Option<Vec<String>>) -> Stop {
+/// Takes commands while a request is under way that may be held back; completes when the owner wants to end.
+pub(super) async fn wait_for_leave(
+    commands: &mut mpsc::Receiver<Command>,
+    other_topics: &mut Option<Vec<String>>,
+) -> Stop {
     loop {
         match commands.recv().await {
             None => return Stop::Dropped,
@@ -314,22 +190,4 @@ async fn wait_for_leave(commands: &mut mpsc::Receiver<Command>, other_topics: &m
             Some(Command::Revoked) => {}
         }
     }
-}
-
-/// What the members told the coordinator; one that cannot be read wants nothing.
-fn members(joined: &JoinGroupResponse) -> Members {
-    let member = |member: &kafka_protocol::messages::join_group_response::JoinGroupResponseMember| {
-        let subscription = Subscription::decode(member.metadata.clone()).unwrap_or_default();
-        (member.member_id.to_string(), subscription)
-    };
-    joined.members.iter().map(member).collect()
-}
-
-/// How many partitions the topics have that anyone wants. One that does not exist has none.
-async fn partition_counts(cluster: &Cluster, members: &Members) -> Result<BTreeMap<String, i32>, ClusterError> {
-    let wanted: BTreeSet<&str> = members.values().flat_map(|member| &member.topics).map(String::as_str).collect();
-    let names: Vec<&str> = wanted.into_iter().collect();
-    cluster.refresh(&names).await?;
-    let count = |name: &str| cluster.cached_topic(name).map(|topic| topic.partitions.len() as i32);
-    Ok(names.into_iter().filter_map(|name| count(name).map(|count| (name.to_owned(), count))).collect())
 }

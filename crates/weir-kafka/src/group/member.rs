@@ -1,6 +1,6 @@
 //! [`GroupMember`]: what callers hold.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -75,8 +75,7 @@ impl GroupMember {
     /// [`ClusterError`] of class `Fatal` if the membership is not valid now: during a rebalance the partitions may still
     /// be this member's, and events will tell; otherwise as the broker says.
     pub async fn commit(&self, commits: &[Commit]) -> Result<(), ClusterError> {
-        let membership = self.membership.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.coordinator.commit(&membership, commits).await
+        self.coordinator.commit(&self.membership, commits).await
     }
 
     /// The group's committed offsets of `places`.
@@ -84,7 +83,7 @@ impl GroupMember {
     /// # Errors
     /// [`ClusterError`] after a request timeout of trying, or at once if retrying cannot help.
     pub async fn committed(&self, places: &[Place]) -> Result<Vec<Committed>, ClusterError> {
-        self.coordinator.committed(places).await
+        self.coordinator.committed(&self.membership, places).await
     }
 
     /// Leaves the group, so that the others take over at once; a static member only stops, and keeps its partitions for

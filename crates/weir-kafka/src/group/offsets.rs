@@ -17,8 +17,9 @@ use super::Place;
 use crate::connection::Connection;
 use crate::{Cluster, ClusterError, ErrorCode};
 
-/// The version of OffsetFetch from which on it asks for several groups, each with its member, and the one from which on
-/// it can wait for open transactions.
+/// Versions of OffsetFetch from which on it says which member asks, asks for several groups, can wait for open
+/// transactions.
+const FETCH_AS_MEMBER: i16 = 9;
 const FETCH_BY_GROUP: i16 = 8;
 const FETCH_STABLE: i16 = 7;
 
@@ -54,7 +55,7 @@ impl Cluster {
             let found = find_coordinator(self, group).await?;
             let connection = self.link(found.node_id.0).await?;
             let timeout = self.options().connection.request_timeout;
-            fetch_offsets(&connection, group, places, timeout).await
+            fetch_offsets(&connection, group, None, places, timeout).await
         })
         .await
     }
@@ -96,19 +97,20 @@ pub(super) fn commit_request(group: &str, commits: &[Commit]) -> OffsetCommitReq
     OffsetCommitRequest::default().with_group_id(GroupId(text(group))).with_topics(topics)
 }
 
-/// Asks the coordinator at the other end of `connection`.
+/// Asks the coordinator at the other end of `connection`, as a member (id and epoch) of the consumer protocol or as nobody.
 pub(super) async fn fetch_offsets(
     connection: &Connection,
     group: &str,
+    member: Option<(&str, i32)>,
     places: &[Place],
     timeout: Duration,
 ) -> Result<Vec<Committed>, ClusterError> {
-    let request = fetch_request(group, places, connection.version::<OffsetFetchRequest>()?);
+    let request = fetch_request(group, member, places, connection.version::<OffsetFetchRequest>()?);
     let response = connection.call(&request, timeout).await?;
     read_offsets(response).map_err(|code| refused("reading offsets of", group, code))
 }
 
-fn fetch_request(group: &str, places: &[Place], version: i16) -> OffsetFetchRequest {
+fn fetch_request(group: &str, member: Option<(&str, i32)>, places: &[Place], version: i16) -> OffsetFetchRequest {
     let mut topics: Vec<(TopicName, Vec<i32>)> = Vec::new();
     for place in places {
         match topics.iter_mut().find(|(topic, _)| topic.as_str() == &*place.topic) {
@@ -129,6 +131,10 @@ fn fetch_request(group: &str, places: &[Place], version: i16) -> OffsetFetchRequ
     });
     let asked =
         OffsetFetchRequestGroup::default().with_group_id(GroupId(text(group))).with_topics(Some(topics.collect()));
+    let asked = match member.filter(|_| version >= FETCH_AS_MEMBER) {
+        None => asked,
+        Some((id, epoch)) => asked.with_member_id(Some(text(id))).with_member_epoch(epoch),
+    };
     request.with_groups(vec![asked])
 }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::fake::{FakeCluster, Step};
 use crate::{Cluster, ClusterOptions, ErrorClass};
 
-async fn start(partitions: usize) -> (FakeCluster, Cluster) {
+pub(super) async fn start(partitions: usize) -> (FakeCluster, Cluster) {
     let fake = FakeCluster::start(2).await;
     fake.create_topic("t", partitions);
     let options = ClusterOptions { retry_pause: Duration::from_millis(1), ..ClusterOptions::new(fake.bootstrap()) };
@@ -16,12 +16,16 @@ async fn start(partitions: usize) -> (FakeCluster, Cluster) {
 }
 
 fn join(cluster: &Cluster, assignor: Assignor) -> GroupMember {
+    join_by(cluster, GroupProtocol::Classic, assignor)
+}
+
+fn join_by(cluster: &Cluster, protocol: GroupProtocol, assignor: Assignor) -> GroupMember {
     let heartbeat_interval = Duration::from_millis(5);
-    GroupMember::join(cluster, GroupOptions { heartbeat_interval, assignor, ..GroupOptions::new("g", ["t"]) })
+    GroupMember::join(cluster, GroupOptions { heartbeat_interval, protocol, assignor, ..GroupOptions::new("g", ["t"]) })
 }
 
 /// Takes events until the member has `count` partitions, confirming what is to be given up.
-async fn until(member: &mut GroupMember, held: &mut BTreeSet<Place>, count: usize) {
+pub(super) async fn until(member: &mut GroupMember, held: &mut BTreeSet<Place>, count: usize) {
     while held.len() != count {
         match member.next().await.expect("the membership goes on") {
             GroupEvent::Assigned(places) => held.extend(places),
@@ -35,19 +39,24 @@ async fn until(member: &mut GroupMember, held: &mut BTreeSet<Place>, count: usiz
     }
 }
 
-/// Scenario: two members share six partitions, then one leaves; by both assignors.
+/// Scenario: two members share six partitions, then one leaves; by both assignors and both protocols.
 /// Guarantees: three each, then six again, never one with two members.
 #[tokio::test]
 async fn members_share_and_take_over() {
-    for assignor in [Assignor::CooperativeSticky, Assignor::Range] {
-        let (_fake, cluster) = start(6).await;
-        let (mut first, mut held_first) = (join(&cluster, assignor), BTreeSet::new());
+    for (protocol, assignor) in [
+        (GroupProtocol::Classic, Assignor::CooperativeSticky),
+        (GroupProtocol::Classic, Assignor::Range),
+        (GroupProtocol::Auto, Assignor::CooperativeSticky),
+    ] {
+        let (fake, cluster) = start(6).await;
+        let (mut first, mut held_first) = (join_by(&cluster, protocol, assignor), BTreeSet::new());
         until(&mut first, &mut held_first, 6).await;
-        let (mut second, mut held_second) = (join(&cluster, assignor), BTreeSet::new());
+        let (mut second, mut held_second) = (join_by(&cluster, protocol, assignor), BTreeSet::new());
         tokio::join!(until(&mut first, &mut held_first, 3), until(&mut second, &mut held_second, 3));
         assert!(held_first.is_disjoint(&held_second), "{assignor:?}");
         second.leave().await;
         until(&mut first, &mut held_first, 6).await;
+        assert_eq!(fake.requests(ApiKey::JoinGroup) == 0, protocol == GroupProtocol::Auto);
     }
 }
 

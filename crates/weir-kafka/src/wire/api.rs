@@ -3,6 +3,7 @@
 //! The upper ends are those that still name topics instead of giving their ids (Produce 13 and Fetch 13 do not), so
 //! that one form serves brokers from 2.8 to 4.x. The lower ends are what the code fills in correctly; brokers since 2.8
 //! have newer ones throughout, but servers that speak the protocol without being Apache Kafka may not.
+//! Version 0 of ConsumerGroupHeartbeat is the preview of 3.7 to 3.9.
 
 use std::collections::HashMap;
 
@@ -42,6 +43,7 @@ macro_rules! apis {
 
 apis! {
     ApiVersions: ApiVersionsRequest => ApiVersionsResponse, 0 to 3;
+    ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse, 1 to 1;
     CreateTopics: CreateTopicsRequest => CreateTopicsResponse, 2 to 7;
     Fetch: FetchRequest => FetchResponse, 4 to 12;
     FindCoordinator: FindCoordinatorRequest => FindCoordinatorResponse, 0 to 3;
@@ -51,7 +53,7 @@ apis! {
     LeaveGroup: LeaveGroupRequest => LeaveGroupResponse, 3 to 5;
     ListOffsets: ListOffsetsRequest => ListOffsetsResponse, 1 to 7;
     Metadata: MetadataRequest => MetadataResponse, 4 to 12;
-    OffsetCommit: OffsetCommitRequest => OffsetCommitResponse, 7 to 8;
+    OffsetCommit: OffsetCommitRequest => OffsetCommitResponse, 7 to 9;
     OffsetFetch: OffsetFetchRequest => OffsetFetchResponse, 1 to 9;
     Produce: ProduceRequest => ProduceResponse, 3 to 12;
     SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse, 0 to 2;
@@ -87,6 +89,7 @@ impl Versions {
 /// The name of a request, for messages.
 pub(crate) const fn name(key: ApiKey) -> &'static str {
     match key {
+        ApiKey::ConsumerGroupHeartbeat => "ConsumerGroupHeartbeat",
         ApiKey::CreateTopics => "CreateTopics",
         ApiKey::Fetch => "Fetch",
         ApiKey::FindCoordinator => "FindCoordinator",
