@@ -111,15 +111,25 @@ async fn credentials_are_checked() {
     assert!(!format!("{scram:?}").contains("horse"));
 }
 
-/// Scenario: PEM texts that are none.
-/// Guarantees: the error says which of them.
+/// Scenario: PEM texts that are none; nobody to trust; the system's authorities.
+/// Guarantees: the error says which text it is; without authorities of either kind nothing is set up; those of the system
+/// are found where it has any, and come in addition.
 #[test]
 fn tls_options_are_checked() {
-    let options = |authorities: &str| TlsOptions {
+    let only = |authorities: &str| TlsOptions {
         authorities_pem: authorities.to_owned(),
-        identity_pem: None,
-        server_name: None,
+        system_authorities: false,
+        ..TlsOptions::default()
     };
-    let error = TlsContext::new(&options("nonsense")).err().expect("no certificates");
-    assert_eq!(error.to_string(), "the authorities cannot be read as PEM: no certificate in it");
+    for text in ["nonsense", ""] {
+        let error = TlsContext::new(&only(text)).err().expect("no certificates");
+        assert_eq!(error.to_string(), "the authorities cannot be read as PEM: no certificate in it");
+    }
+    let nonsense = TlsOptions { authorities_pem: "nonsense".to_owned(), ..TlsOptions::default() };
+    assert!(matches!(TlsContext::new(&nonsense).err(), Some(TlsError::Pem { what: "the authorities", .. })));
+    match TlsContext::new(&TlsOptions::default()) {
+        Ok(_) => {}
+        // A system without certificates, as small containers are.
+        Err(error) => assert!(matches!(error, TlsError::NoAuthority { .. }), "{error}"),
+    }
 }

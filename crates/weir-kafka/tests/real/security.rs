@@ -32,7 +32,7 @@ pub(crate) fn every_way_in() -> Result<(), Failed> {
         on_runtime(async {
             let files = server.certificates().ok_or("no certificates")?;
             let authorities_pem = read_to_string(&files.authority)?;
-            let plain_tls = TlsOptions { authorities_pem, identity_pem: None, server_name: None };
+            let plain_tls = TlsOptions { authorities_pem, system_authorities: false, ..TlsOptions::default() };
             let key = Secret::new(read_to_string(&files.client_key)?);
             let identity_pem = Some((read_to_string(&files.client_certificate)?, key));
             let mutual_tls = Some(TlsOptions { identity_pem, ..plain_tls.clone() });

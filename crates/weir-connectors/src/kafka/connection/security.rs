@@ -100,6 +100,7 @@ impl TlsSpec {
         };
         Ok(TlsOptions {
             authorities_pem: self.ca.read(component)?,
+            system_authorities: false,
             identity_pem,
             server_name: self.server_name.clone(),
         })
