@@ -8,6 +8,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use weir_codec::flume_event::{self, Limits};
 use weir_codec::framing::{Framer, FramingSpec};
 use weir_codec::record_batch::{
     Compression, Decoded, Decoder, DecoderOptions, Encoder, EncoderOptions, HeaderSelection,
@@ -52,6 +53,7 @@ fn main() {
     for compression in [Compression::Zstd, Compression::Snappy, Compression::Gzip] {
         compressed(&report, &input, compression, HeaderSelection::All, None);
     }
+    flume_events(&report, &input);
 }
 
 /// Lines, where they are in a stream, and the batch they make.
@@ -154,6 +156,24 @@ fn decode(report: &Report, name: &str, budget_ns: Option<u32>, stored: &[Bytes])
     let bodies = batches().flat_map(|batch| (0..batch.len()).map(|row| batch.body(row)));
     let columns: usize = batches().map(|batch| batch.columns().len()).sum();
     print_hash(&format!("{columns} columns, hash of the bodies"), hash(bodies));
+}
+
+/// With the timestamp there are four headers in each.
+fn flume_events(report: &Report, input: &[Input]) {
+    let encode = || -> Vec<EventBatch> {
+        input.iter().map(|input| flume_event::encode(&input.batch).expect("about 1 MiB of events")).collect()
+    };
+    let encoded = report.measure("flume event: encode", Some(120), encode);
+    print_hash("hash of the bodies", hash(bodies(&encoded)));
+    let decode = || -> Vec<EventBatch> {
+        encoded.iter().map(|batch| flume_event::decode(batch, Limits::default()).batch).collect()
+    };
+    let decoded = report.measure("flume event: decode", Some(120), decode);
+    print_hash("hash of the bodies", hash(bodies(&decoded)));
+}
+
+fn bodies(batches: &[EventBatch]) -> impl Iterator<Item = &[u8]> {
+    batches.iter().flat_map(|batch| (0..batch.len()).map(|row| batch.body(row)))
 }
 
 fn compressed(

@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bytes::Bytes;
+use weir_codec::flume_event::{self, Limits};
 use weir_codec::record_batch::{Compression, Decoder, DecoderOptions, Encoder, EncoderOptions, HeaderSelection};
 use weir_event::{Arena, ArenaPool, BatchBuilder, EventBatch, HeaderName, Span, names};
 
@@ -100,4 +101,20 @@ fn encoding_and_decoding_hardly_allocate() {
         });
         assert!(decode < 0.01 * EVENTS as f64, "{compression:?}: {decode} allocations per decoded batch");
     }
+}
+
+/// Scenario: the same for Flume's events.
+/// Guarantees: fewer than 8 allocations for each header of the batch, none per event.
+#[test]
+fn flume_events_hardly_allocate() {
+    let batch = batch();
+    let encode = allocations_per_round(|| _ = flume_event::encode(&batch).expect("it fits"));
+    let allowed = 8.0 * batch.columns().len() as f64;
+    assert!(encode < allowed, "{encode} allocations per encoded batch");
+    let encoded = flume_event::encode(&batch).expect("it fits");
+    let decode = allocations_per_round(|| {
+        let decoded = flume_event::decode(&encoded, Limits::default());
+        assert_eq!((decoded.batch.len(), decoded.invalid), (EVENTS, 0));
+    });
+    assert!(decode < allowed, "{decode} allocations per decoded batch");
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use weir_event::{ABSENT_I64, Column, HeaderName, Span, TextColumn, names};
+use weir_event::{Column, HeaderName, Span, TextColumn, names};
 
 use super::decode::RecordFault;
 use super::varint::{length_bytes, read_length};
@@ -32,6 +32,8 @@ struct Slot {
     short_mask: u128,
     /// One per row up to the last row that has the header. Allocated when a batch has the first.
     spans: Vec<Span>,
+    /// The first row of the batch that has the header.
+    first_row: usize,
 }
 
 impl Slot {
@@ -46,7 +48,7 @@ impl Slot {
         short[..count].copy_from_slice(&rendered[..count]);
         // 8 bits a byte; a full number has no bits to drop, and a shift by its width is not defined.
         let short_mask = if count == SHORT_BYTES { u128::MAX } else { (1 << (8 * count)) - 1 };
-        Self { name, rendered, short: u128::from_le_bytes(short), short_mask, spans: Vec::new() }
+        Self { name, rendered, short: u128::from_le_bytes(short), short_mask, spans: Vec::new(), first_row: 0 }
     }
 
     /// Whether `bytes` at `at` start with the name of this slot, length included.
@@ -65,7 +67,7 @@ impl Slot {
 }
 
 /// The columns of the batch that is being decoded, and what is known about the next.
-pub(super) struct Columns {
+pub(crate) struct Columns {
     slots: Vec<Slot>,
     /// The slot expected at each place of a record.
     expected: Vec<usize>,
@@ -76,7 +78,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(columns_max: usize) -> Self {
+    pub(crate) fn new(columns_max: usize) -> Self {
         let mut columns = Self {
             slots: Vec::new(),
             expected: Vec::new(),
@@ -100,7 +102,7 @@ impl Columns {
 
     /// Starts a batch of `rows_max` rows whose columns may take `column_bytes_max` of memory. Whatever a batch that
     /// ended in an error left behind is dropped.
-    pub(super) fn start(&mut self, rows_max: usize, column_bytes_max: usize) {
+    pub(crate) fn start(&mut self, rows_max: usize, column_bytes_max: usize) {
         if self.slots.len() > NAMES_KEPT_MAX {
             self.forget();
         }
@@ -116,9 +118,17 @@ impl Columns {
         self.set(KEY, row, value)
     }
 
-    /// Reads the `count` headers of `row` from `bytes`, whose end is the end of the record.
+    /// Reads the `count` headers of `row` from `bytes`, whose end is the end of the record. A null value counts as `null`;
+    /// without that it is a fault.
     #[inline(always)]
-    pub(super) fn read(&mut self, bytes: &[u8], at: &mut usize, row: usize, count: usize) -> Result<(), RecordFault> {
+    pub(crate) fn read(
+        &mut self,
+        bytes: &[u8],
+        at: &mut usize,
+        row: usize,
+        count: usize,
+        null: Option<Span>,
+    ) -> Result<(), RecordFault> {
         for place in 0..count {
             let slot = match self.expected.get(place) {
                 Some(slot) if self.slots[*slot].is_at(bytes, *at) => {
@@ -127,7 +137,7 @@ impl Columns {
                 }
                 _ => self.find(bytes, at, place)?,
             };
-            let value = read_bytes(bytes, at)?.unwrap_or(Span { start: 0, len: 0 });
+            let value = read_bytes(bytes, at)?.or(null).ok_or(RecordFault::Length)?;
             self.set(slot, row, value)?;
         }
         Ok(())
@@ -172,12 +182,13 @@ impl Columns {
     /// The first value of a column in a batch, one after a gap, or a second one for the same row.
     #[cold]
     fn set_elsewhere(&mut self, slot: usize, row: usize, value: Span) -> Result<(), RecordFault> {
-        let spans = &mut self.slots[slot].spans;
+        let Slot { spans, first_row, .. } = &mut self.slots[slot];
         if spans.capacity() == 0 {
             let bytes = self.rows_max * size_of::<Span>();
             let left = self.column_bytes_left.checked_sub(bytes).filter(|_| self.columns_left > 0);
             self.column_bytes_left = left.ok_or(RecordFault::Columns { columns_max: self.columns_max })?;
             self.columns_left -= 1;
+            *first_row = row;
             spans.reserve_exact(self.rows_max);
         }
         if let Some(earlier) = spans.get_mut(row) {
@@ -192,16 +203,27 @@ impl Columns {
         Ok(())
     }
 
-    /// Ends the batch: its columns over `arena`. `timestamps` gains what record headers called `timestamp` say about
-    /// records without one.
-    pub(super) fn finish(&mut self, arena: &Bytes, rows: usize, timestamps: &mut [i64]) -> Vec<(HeaderName, Column)> {
-        let declared = std::mem::take(&mut self.slots[TIMESTAMP].spans);
-        for (timestamp, span) in timestamps.iter_mut().zip(&declared) {
-            if *timestamp == ABSENT_I64 {
-                let text = span.of(arena).and_then(|bytes| std::str::from_utf8(bytes).ok());
-                *timestamp = text.and_then(|text| text.trim().parse().ok()).unwrap_or(ABSENT_I64);
+    /// Takes back what was set for `row`, the last one.
+    #[cold]
+    pub(crate) fn undo(&mut self, row: usize) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.spans.len() > row) {
+            slot.spans.truncate(row);
+            if slot.first_row == row {
+                slot.spans = Vec::new();
+                self.columns_left += 1;
+                self.column_bytes_left += self.rows_max * size_of::<Span>();
             }
         }
+    }
+
+    /// Takes what headers called `timestamp` say, one span per row up to the last row that has one; else they become no
+    /// column at all.
+    pub(crate) fn take_timestamps(&mut self) -> Vec<Span> {
+        std::mem::take(&mut self.slots[TIMESTAMP].spans)
+    }
+
+    /// Ends the batch of `rows` rows: its columns over `arena`.
+    pub(crate) fn finish(&mut self, arena: &Bytes, rows: usize) -> Vec<(HeaderName, Column)> {
         let used = self.slots.iter().filter(|slot| slot.spans.capacity() > 0).count();
         // One more for the timestamps, which the caller adds.
         let mut columns = Vec::with_capacity(used + 1);
@@ -228,7 +250,7 @@ impl Slot {
 
 /// Reads a length and skips that many bytes; `None` for a null.
 #[inline(always)]
-pub(super) fn read_bytes(bytes: &[u8], at: &mut usize) -> Result<Option<Span>, RecordFault> {
+pub(crate) fn read_bytes(bytes: &[u8], at: &mut usize) -> Result<Option<Span>, RecordFault> {
     let Some(length) = read_length(bytes, at).ok_or(RecordFault::Length)? else {
         return Ok(None);
     };
@@ -239,4 +261,9 @@ pub(super) fn read_bytes(bytes: &[u8], at: &mut usize) -> Result<Option<Span>, R
     let span = Span { start: *at as u32, len: length as u32 };
     *at += length;
     Ok(Some(span))
+}
+
+/// A number in decimal text.
+pub(crate) fn parse_number(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
 }

@@ -285,7 +285,8 @@ impl Decoder {
         if at != arena.len() {
             return Err(DecodeError::Trailing { base_offset, bytes: arena.len() - at });
         }
-        let mut columns = self.columns.finish(&arena, count, &mut rows.timestamps);
+        rows.fill_timestamps(&self.columns.take_timestamps(), &arena);
+        let mut columns = self.columns.finish(&arena, count);
         if rows.timestamps.iter().any(|timestamp| *timestamp != ABSENT_I64) {
             columns.push((names::TIMESTAMP, Column::I64(Arc::new(rows.timestamps))));
         }

@@ -4,10 +4,10 @@
 //! the second writes row by row. Nothing is written twice or moved, and nothing is looked up by name per event.
 
 use thiserror::Error;
-use weir_event::{ABSENT_I64, EventBatch, names};
+use weir_event::{ABSENT_I64, EventBatch, HeaderName, names};
 
 use super::codecs::{CompressError, Compressor, InvalidLevel};
-use super::parts::{Parts, Scratch};
+use super::parts::{Parts, Row, Scratch};
 use super::varint::{length_bytes, varint_bytes};
 use super::writer::{Writer, append};
 use super::{BatchHeader, Compression, EncodedBatch, HEADER_BYTES};
@@ -31,12 +31,14 @@ pub enum HeaderSelection {
 }
 
 impl HeaderSelection {
-    fn has(&self, name: &str) -> bool {
-        match self {
+    fn has(&self, name: &HeaderName) -> bool {
+        let is_field = *name == names::KEY || *name == names::TIMESTAMP;
+        let is_selected = match self {
             Self::None => false,
-            Self::List(names) => names.iter().any(|listed| listed == name),
+            Self::List(names) => names.iter().any(|listed| name == listed.as_str()),
             Self::All => true,
-        }
+        };
+        is_selected && !is_field
     }
 }
 
@@ -102,15 +104,6 @@ pub struct Encoder {
     timestamps: Vec<i64>,
     /// Records before compression.
     records: Vec<u8>,
-}
-
-/// What the first pass finds out about a record.
-#[derive(Clone, Copy)]
-pub(super) struct Row {
-    /// Size without its length field.
-    pub(super) bytes: usize,
-    /// Number of record headers.
-    pub(super) headers: usize,
 }
 
 /// The timestamps of a batch, ready for the records.
@@ -214,7 +207,8 @@ fn measure(batch: &EventBatch, times: &Times<'_>, parts: &Parts<'_>, rows: &mut 
         let deltas_bytes = varint_bytes(times.delta(row)) + varint_bytes(row as i64);
         Row { bytes: attributes_bytes + deltas_bytes + length_bytes(body_bytes) + body_bytes, headers: 0 }
     }));
-    parts.measure(rows);
+    parts.measure_keys(rows);
+    parts.measure_headers(rows);
     let mut total: usize = 0;
     for row in rows {
         row.bytes += length_bytes(row.headers);

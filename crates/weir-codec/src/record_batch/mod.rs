@@ -13,15 +13,15 @@
 //! place is known. Neither allocates per event.
 
 mod codecs;
-mod columns;
+pub(crate) mod columns;
 mod crc;
 mod decode;
 mod encode;
 mod header;
-mod parts;
+pub(crate) mod parts;
 mod rows;
-mod varint;
-mod writer;
+pub(crate) mod varint;
+pub(crate) mod writer;
 
 pub use codecs::{DecompressError, InvalidLevel};
 pub use decode::{DecodeError, Decoded, Decoder, DecoderOptions, RecordFault};
@@ -29,4 +29,4 @@ pub use encode::{EncodeError, Encoder, EncoderOptions, HeaderSelection};
 pub use header::{BatchHeader, Compression, EncodedBatch, HEADER_BYTES, HeaderError, Stamp, crc_is_valid};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,9 +5,8 @@
 
 use std::ops::Range;
 
-use weir_event::{ABSENT_I64, Column, EventBatch, Span, names};
+use weir_event::{ABSENT_I64, Column, EventBatch, HeaderName, Span, names};
 
-use super::encode::Row;
 use super::varint::length_bytes;
 use super::writer::Writer;
 
@@ -15,16 +14,25 @@ use super::writer::Writer;
 const PREFIX_COPY_BYTES: usize = 32;
 const VALUE_COPY_BYTES: usize = 16;
 
+/// What the first pass of an encoder finds out about a record.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    /// Size without its length field.
+    pub(crate) bytes: usize,
+    /// Number of headers.
+    pub(crate) headers: usize,
+}
+
 /// Memory that is kept from batch to batch.
 #[derive(Default)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     rendered: Vec<u8>,
     /// Empty; kept for its capacity.
     headers: Vec<Header<'static>>,
 }
 
 /// The key and the selected headers of one batch.
-pub(super) struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     key: Option<Values<'a>>,
     headers: Vec<Header<'a>>,
     /// Lengths, names and constants as they stand in records, and room for the last short copy.
@@ -112,7 +120,7 @@ impl<'a> Values<'a> {
 
 impl<'a> Parts<'a> {
     /// Prepares `batch`. Takes the memory of `scratch`; see [`Self::give_back`].
-    pub(super) fn new(batch: &'a EventBatch, selected: impl Fn(&str) -> bool, scratch: &mut Scratch) -> Self {
+    pub(crate) fn new(batch: &'a EventBatch, selected: impl Fn(&HeaderName) -> bool, scratch: &mut Scratch) -> Self {
         let key = batch.column(names::KEY.as_str()).map(|column| Values::new(column, batch.rows()));
         let mut parts = Self {
             key,
@@ -123,7 +131,7 @@ impl<'a> Parts<'a> {
         let mut start = 0;
         let mut constants = 0;
         for (name, column) in batch.columns() {
-            if *name == names::KEY || *name == names::TIMESTAMP || !selected(name.as_str()) {
+            if !selected(name) {
                 continue;
             }
             let name_start = parts.rendered.len();
@@ -155,14 +163,18 @@ impl<'a> Parts<'a> {
         scratch.headers = headers.into_iter().map(|_| unreachable!("it was cleared")).collect();
     }
 
-    /// Adds the size of key and headers, and the number of headers, to `rows`.
-    pub(super) fn measure(&self, rows: &mut [Row]) {
+    /// Adds the size of the keys to `rows`.
+    pub(super) fn measure_keys(&self, rows: &mut [Row]) {
         match &self.key {
             None => rows.iter_mut().for_each(|row| row.bytes += 1),
             Some(key) => {
                 key.for_each_len(rows, |row, len| row.bytes += len.map_or(1, |len| length_bytes(len) + len));
             }
         }
+    }
+
+    /// Adds the size and the number of the headers to `rows`.
+    pub(crate) fn measure_headers(&self, rows: &mut [Row]) {
         for header in &self.headers {
             let constant_bytes = header.name_start - header.prefix.start;
             let name_bytes = header.prefix.end - header.name_start;
@@ -190,7 +202,7 @@ impl<'a> Parts<'a> {
     }
 
     #[inline(always)]
-    pub(super) fn write_headers(&self, row: usize, writer: &mut Writer<'_>) {
+    pub(crate) fn write_headers(&self, row: usize, writer: &mut Writer<'_>) {
         for header in &self.headers {
             let Range { start, end } = header.prefix;
             let written = header.value.as_ref().is_some_and(|value| {

@@ -3,7 +3,7 @@
 use weir_event::{ABSENT_I64, Offsets, Span};
 
 use super::BatchHeader;
-use super::columns::{Columns, read_bytes};
+use super::columns::{Columns, parse_number, read_bytes};
 use super::decode::RecordFault;
 use super::varint::read_varint;
 
@@ -62,7 +62,8 @@ impl Rows {
         }
         let headers = read_varint(bytes, &mut inside).ok_or(RecordFault::Number)?;
         let headers = usize::try_from(headers).map_err(|_| RecordFault::Length)?;
-        columns.read(bytes, &mut inside, row, headers)?;
+        let null = Some(Span { start: 0, len: 0 });
+        columns.read(bytes, &mut inside, row, headers, null)?;
         if inside != record.end() {
             return Err(RecordFault::Unfilled);
         }
@@ -71,6 +72,15 @@ impl Rows {
         self.timestamps.push(if timestamp == NO_TIMESTAMP { ABSENT_I64 } else { timestamp });
         self.bodies.push(body);
         Ok(())
+    }
+
+    /// Gives records without a timestamp what a header called `timestamp` says.
+    pub(super) fn fill_timestamps(&mut self, declared: &[Span], arena: &[u8]) {
+        for (timestamp, span) in self.timestamps.iter_mut().zip(declared) {
+            if *timestamp == ABSENT_I64 {
+                *timestamp = span.of(arena).and_then(parse_number).unwrap_or(ABSENT_I64);
+            }
+        }
     }
 }
 

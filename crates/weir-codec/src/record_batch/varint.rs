@@ -1,11 +1,11 @@
 //! Variable-length integers of record batches: zigzag, seven bits a byte, least significant group first.
 
 /// Bytes of the longest one: 64 bits in groups of seven.
-pub(super) const VARINT_BYTES_MAX: usize = 10;
+pub(crate) const VARINT_BYTES_MAX: usize = 10;
 
 /// Maps numbers of small magnitude, of either sign, to small unsigned ones.
 #[inline]
-pub(super) const fn zigzag(value: i64) -> u64 {
+pub(crate) const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
@@ -16,20 +16,20 @@ const fn unzigzag(value: u64) -> i64 {
 
 /// Encoded size of a value, in bytes. No branch and no division: `x * 9 + 73 >> 6` equals `x / 7 + 1` for 0..=63.
 #[inline]
-pub(super) const fn varint_bytes(value: i64) -> usize {
+pub(crate) const fn varint_bytes(value: i64) -> usize {
     let last_bit = (zigzag(value) | 1).leading_zeros() ^ 63;
     ((last_bit * 9 + 73) >> 6) as usize
 }
 
 /// Encoded size of a length, in bytes.
 #[inline]
-pub(super) const fn length_bytes(length: usize) -> usize {
+pub(crate) const fn length_bytes(length: usize) -> usize {
     varint_bytes(length as i64)
 }
 
 /// Reads the varint at `*at` and moves `*at` behind it; `None` if it runs past the end of `bytes` or past 64 bits.
 #[inline(always)]
-pub(super) fn read_varint(bytes: &[u8], at: &mut usize) -> Option<i64> {
+pub(crate) fn read_varint(bytes: &[u8], at: &mut usize) -> Option<i64> {
     let first = *bytes.get(*at)?;
     if first < 0x80 {
         *at += 1;
@@ -63,7 +63,7 @@ fn read_long(bytes: &[u8], at: &mut usize) -> Option<i64> {
 
 /// Reads a length: `Some(None)` is a null (-1).
 #[inline(always)]
-pub(super) fn read_length(bytes: &[u8], at: &mut usize) -> Option<Option<usize>> {
+pub(crate) fn read_length(bytes: &[u8], at: &mut usize) -> Option<Option<usize>> {
     match read_varint(bytes, at)? {
         -1 => Some(None),
         length => usize::try_from(length).ok().map(Some),

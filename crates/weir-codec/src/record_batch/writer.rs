@@ -8,14 +8,14 @@ use super::varint::{VARINT_BYTES_MAX, zigzag};
 const SLACK_BYTES: usize = 32;
 
 /// Appends to a vector through a window of fixed size. Every write is bounds-checked.
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     /// Invariant: the first `at` bytes are initialised.
     room: &'a mut [MaybeUninit<u8>],
     at: usize,
 }
 
 /// Appends up to `bytes_max` bytes to `out` by means of `write`. Allocates only if the capacity does not suffice.
-pub(super) fn append(out: &mut Vec<u8>, bytes_max: usize, write: impl FnOnce(&mut Writer<'_>)) {
+pub(crate) fn append(out: &mut Vec<u8>, bytes_max: usize, write: impl FnOnce(&mut Writer<'_>)) {
     out.reserve(bytes_max + SLACK_BYTES);
     let before = out.len();
     let mut writer = Writer { room: out.spare_capacity_mut(), at: 0 };
@@ -28,18 +28,18 @@ pub(super) fn append(out: &mut Vec<u8>, bytes_max: usize, write: impl FnOnce(&mu
 impl Writer<'_> {
     /// Bytes written so far.
     #[inline]
-    pub(super) fn written(&self) -> usize {
+    pub(crate) fn written(&self) -> usize {
         self.at
     }
 
     #[inline]
-    pub(super) fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.room[self.at].write(byte);
         self.at += 1;
     }
 
     #[inline]
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         let end = self.at + bytes.len();
         self.room[self.at..end].write_copy_of_slice(bytes);
         self.at = end;
@@ -48,7 +48,7 @@ impl Writer<'_> {
     /// The `len` bytes of `source` at `start`, by one copy of constant width where they are short: a call of memcpy
     /// costs more than the copy then. What is copied too much is overwritten by the next write.
     #[inline(always)]
-    pub(super) fn short<const WIDTH: usize>(&mut self, source: &[u8], start: usize, len: usize) {
+    pub(crate) fn short<const WIDTH: usize>(&mut self, source: &[u8], start: usize, len: usize) {
         const { assert!(WIDTH <= SLACK_BYTES) };
         if len <= WIDTH
             && let Some(chunk) = source.get(start..).and_then(|rest| rest.first_chunk::<WIDTH>())
@@ -62,7 +62,7 @@ impl Writer<'_> {
     }
 
     #[inline(always)]
-    pub(super) fn varint(&mut self, value: i64) {
+    pub(crate) fn varint(&mut self, value: i64) {
         let mut rest = zigzag(value);
         let room = &mut self.room[self.at..self.at + VARINT_BYTES_MAX];
         if rest < 1 << 7 {
@@ -85,7 +85,7 @@ impl Writer<'_> {
     }
 
     #[inline(always)]
-    pub(super) fn length(&mut self, length: usize) {
+    pub(crate) fn length(&mut self, length: usize) {
         self.varint(length as i64);
     }
 }

@@ -26,12 +26,12 @@ const COMPRESSIONS: [Compression; 5] =
 
 /// One event, spelled out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Event {
-    body: Vec<u8>,
-    headers: BTreeMap<String, Vec<u8>>,
+pub(crate) struct Event {
+    pub(crate) body: Vec<u8>,
+    pub(crate) headers: BTreeMap<String, Vec<u8>>,
 }
 
-fn events(batch: &EventBatch) -> Vec<Event> {
+pub(crate) fn events(batch: &EventBatch) -> Vec<Event> {
     let event = |row| {
         let value = |(name, column): &(HeaderName, Column)| {
             batch.value(column, row).map(|value| (name.to_string(), value.into_owned()))
@@ -54,7 +54,7 @@ fn decode(stored: impl Into<Bytes>) -> Result<EventBatch, DecodeError> {
     Ok(decoded.into_events().expect("no control batch"))
 }
 
-fn text_column(values: &[Option<Vec<u8>>]) -> TextColumn {
+pub(crate) fn text_column(values: &[Option<Vec<u8>>]) -> TextColumn {
     let mut arena = Vec::new();
     let span = |value: &Option<Vec<u8>>| {
         let Some(value) = value else {
@@ -88,14 +88,14 @@ fn column(rows: usize) -> impl Strategy<Value = Column> {
     ]
 }
 
-fn header_name() -> impl Strategy<Value = String> {
+pub(crate) fn header_name() -> impl Strategy<Value = String> {
     prop_oneof![4 => "[a-e]", 2 => "host|Facility|flume.syslog.status", 1 => "[a-z]{15,50}", 1 => Just(String::new())]
 }
 
 prop_compose! {
     /// A batch of any shape, often a window of a larger one. Timestamps -1 are left out: a record cannot tell them
     /// from none.
-    fn any_batch()(rows in 1_usize..40)(
+    pub(crate) fn any_batch()(rows in 1_usize..40)(
         bodies in prop::collection::vec(body(), rows),
         headers in prop::collection::btree_map(header_name(), column(rows), 0..5),
         key in prop::option::of(column(rows)),
