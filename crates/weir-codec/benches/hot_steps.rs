@@ -11,7 +11,7 @@ use bytes::Bytes;
 use weir_codec::flume_event::{self, Limits};
 use weir_codec::framing::{Framer, FramingSpec};
 use weir_codec::record_batch::{
-    Compression, Decoded, Decoder, DecoderOptions, Encoder, EncoderOptions, HeaderSelection,
+    Compression, Decoded, Decoder, DecoderOptions, Encoder, EncoderOptions, HeaderSelection, Recompressor,
 };
 use weir_codec::synth::{Synth, SynthOptions};
 use weir_codec::syslog::{Header, ParseContext, parse_header};
@@ -47,6 +47,9 @@ fn main() {
     let bare = encode(&report, "encode (timestamp)", None, &input, HeaderSelection::None);
     decode(&report, &format!("decode ({headers})"), Some(60), &encoded);
     decode(&report, "decode (timestamp)", None, &bare);
+    for compression in [Compression::Lz4, Compression::Zstd] {
+        recompress(&report, compression, &encoded);
+    }
     // 60 and 250 ns of the design.
     compressed(&report, &input, Compression::Lz4, HeaderSelection::All, Some(310));
     compressed(&report, &input, Compression::Lz4, HeaderSelection::None, None);
@@ -174,6 +177,30 @@ fn flume_events(report: &Report, input: &[Input]) {
 
 fn bodies(batches: &[EventBatch]) -> impl Iterator<Item = &[u8]> {
     batches.iter().flat_map(|batch| (0..batch.len()).map(|row| batch.body(row)))
+}
+
+/// A stored batch for sending: as it is, and the long way.
+fn recompress(report: &Report, compression: Compression, stored: &[Bytes]) {
+    let codec = format!("{compression:?}").to_lowercase();
+    let mut recompressor = Recompressor::new(compression, None).expect("no level is always right");
+    let mut buffers = vec![Vec::new(); stored.len()];
+    report.measure(&format!("recompress by {codec}"), None, || {
+        for (stored, buffer) in stored.iter().zip(&mut buffers) {
+            let compressed = recompressor.recompress(stored, std::mem::take(buffer)).expect("an uncompressed batch");
+            *buffer = compressed.into_bytes();
+        }
+    });
+    print_hash("hash of the batches", hash(buffers.iter().map(Vec::as_slice)));
+    let mut decoder = Decoder::new(ArenaPool::new(2 << 20, BATCHES), DecoderOptions::default());
+    let mut encoder = encoder(compression, HeaderSelection::All);
+    report.measure(&format!("decode, encode + {codec}"), None, || {
+        for (stored, buffer) in stored.iter().zip(&mut buffers) {
+            let decoded = decoder.decode(stored.clone(), None, NOW_MS).expect("what was encoded");
+            let batch = decoded.into_events().expect("no control batch");
+            *buffer = encoder.encode(&batch, std::mem::take(buffer)).expect("about 1 MiB of events").into_bytes();
+        }
+    });
+    print_hash("hash of the batches", hash(buffers.iter().map(Vec::as_slice)));
 }
 
 fn compressed(

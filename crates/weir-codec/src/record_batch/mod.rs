@@ -10,7 +10,7 @@
 //! ```
 //!
 //! [`Encoder`] and [`Decoder`] go between it and [`weir_event::EventBatch`]; [`EncodedBatch`] is a batch before its
-//! place is known. Neither allocates per event.
+//! place is known. Neither allocates per event. [`Recompressor`] compresses what is stored without decoding it.
 
 mod codecs;
 pub(crate) mod columns;
@@ -19,6 +19,7 @@ mod decode;
 mod encode;
 mod header;
 pub(crate) mod parts;
+mod recompress;
 mod rows;
 pub(crate) mod varint;
 pub(crate) mod writer;
@@ -27,6 +28,7 @@ pub use codecs::{DecompressError, InvalidLevel};
 pub use decode::{DecodeError, Decoded, Decoder, DecoderOptions, RecordFault};
 pub use encode::{EncodeError, Encoder, EncoderOptions, HeaderSelection};
 pub use header::{BatchHeader, Compression, EncodedBatch, HEADER_BYTES, HeaderError, Stamp, crc_is_valid};
+pub use recompress::{RecompressError, Recompressor};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `round_trip.rs` | random batches through every compression and header selection |
 //! | `oracle.rs` | batches of an independent implementation of the format, and ours read by it |
+//! | `recompress.rs` | stored batches compressed as they are |
 //! | `damage.rs` | arbitrary, mutated and truncated bytes; limits |
 //! | `fields.rs` | single rules: timestamps, offsets, nulls, control batches, reserved names |
 
 mod damage;
 mod fields;
 mod oracle;
+mod recompress;
 mod round_trip;
 
 use std::collections::BTreeMap;
