@@ -1,8 +1,8 @@
 //! Jars from Maven artifacts, fetched once and kept.
 //!
 //! ```text
-//! cache/ kafka-4.3.1/ { pom.xml, lib/*.jar }     a finished set: it appears by a rename, so it is whole or not there
-//!        kafka-4.3.1.part/ { pom.xml, lib/ }     a fetch under way, or what is left of one that failed
+//! cache/ kafka-4.3.1/ { pom.xml, mvn.log, lib/*.jar }     a finished set: it appears by a rename, so it is whole or not there
+//!        kafka-4.3.1.part/ { pom.xml, mvn.log, lib/ }     a fetch under way, or what is left of one that failed
 //!        kafka-4.3.1.lock                        held while fetching: of several test binaries one fetches
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! user's cache folder; it is never inside the repository.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::process::{self, RunError};
-use crate::report;
+use crate::Watch;
+use crate::process::{self, Process, RunError};
 
 /// Names the folder that jars are kept in.
 pub const CACHE_VARIABLE: &str = "WEIR_TEST_CACHE";
@@ -27,6 +27,10 @@ pub const CACHE_VARIABLE: &str = "WEIR_TEST_CACHE";
 const COPY_GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
 /// 50 to 120 MB of jars: a minute on an ordinary line, ten on a poor one.
 const FETCH_PATIENCE: Duration = Duration::from_secs(600);
+/// How often a fetch is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// Time between two lines about how far a fetch is.
+const PROGRESS: Duration = Duration::from_secs(3);
 /// `java -version` takes 0.1 s; a busy machine may take a hundred times that.
 const VERSION_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -54,16 +58,16 @@ pub struct Artifacts<'a> {
 }
 
 impl Artifacts<'_> {
-    /// The folder of the jars, from the cache or, the first time, through `mvn`: up to minutes, with a line on standard error.
+    /// The folder of the jars, from the cache or, the first time, through `mvn`: up to minutes, told to `watch`.
     ///
     /// # Errors
-    /// [`Unavailable`] if they are not in the cache and cannot be fetched.
-    pub fn folder(&self) -> Result<PathBuf, Unavailable> {
-        self.folder_in(&cache()?, &["mvn"])
+    /// [`Unavailable`] if they are not in the cache and cannot be fetched, or if `watch` was cancelled meanwhile.
+    pub fn folder(&self, watch: &Watch<'_>) -> Result<PathBuf, Unavailable> {
+        self.folder_in(&cache()?, &["mvn"], watch)
     }
 
     /// `mvn` is the program and what comes before its own arguments.
-    pub(super) fn folder_in(&self, cache: &Path, mvn: &[&str]) -> Result<PathBuf, Unavailable> {
+    pub(super) fn folder_in(&self, cache: &Path, mvn: &[&str], watch: &Watch<'_>) -> Result<PathBuf, Unavailable> {
         let pom = self.pom();
         let kept = cache.join(self.name);
         if is_kept(&kept, &pom) {
@@ -74,37 +78,84 @@ impl Artifacts<'_> {
         };
         fs::create_dir_all(cache).map_err(unusable)?;
         let lock = File::create(cache.join(format!("{}.lock", self.name))).map_err(unusable)?;
-        lock.lock().map_err(unusable)?;
+        self.take(&lock, watch, unusable)?;
         // Whoever had the lock before may have fetched it.
         if !is_kept(&kept, &pom) {
             let part = cache.join(format!("{}.part", self.name));
             remove_folder(&part).map_err(unusable)?;
             fs::create_dir_all(&part).map_err(unusable)?;
             fs::write(part.join("pom.xml"), &pom).map_err(unusable)?;
-            self.fetch(&part, mvn)?;
+            self.fetch(&part, mvn, watch)?;
             remove_folder(&kept).map_err(unusable)?;
             fs::rename(&part, &kept).map_err(unusable)?;
         }
         Ok(kept.join("lib"))
     }
 
-    fn fetch(&self, part: &Path, mvn: &[&str]) -> Result<(), Unavailable> {
-        report(&format!("{}: fetching its jars with mvn, once", self.name));
+    /// Waits until no other process fetches this set.
+    fn take(
+        &self,
+        lock: &File,
+        watch: &Watch<'_>,
+        unusable: impl Fn(io::Error) -> Unavailable,
+    ) -> Result<(), Unavailable> {
+        let mut is_told = false;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::Error(error)) => return Err(unusable(error)),
+                Err(TryLockError::WouldBlock) if watch.is_cancelled() => return Err(self.cancelled()),
+                Err(TryLockError::WouldBlock) => {
+                    if !is_told {
+                        watch.say(&format!("{}: another process fetches its jars", self.name));
+                        is_told = true;
+                    }
+                    std::thread::park_timeout(LOOK);
+                }
+            }
+        }
+    }
+
+    fn fetch(&self, part: &Path, mvn: &[&str], watch: &Watch<'_>) -> Result<(), Unavailable> {
+        watch.say(&format!("{}: fetching its jars with mvn, once", self.name));
         let started = Instant::now();
         let mut command = Command::new(mvn[0]);
-        command.current_dir(part).args(&mvn[1..]).args(["--quiet", "--batch-mode", COPY_GOAL]);
+        command.current_dir(part).args(&mvn[1..]).args(["--batch-mode", COPY_GOAL]);
         command.args(["-DincludeScope=runtime", "-DoutputDirectory=lib"]);
-        match process::run("mvn", &mut command, b"", FETCH_PATIENCE) {
-            Ok(_) => {
-                report(&format!("{}: fetched in {:.0?}", self.name, started.elapsed()));
-                Ok(())
-            }
-            Err(RunError::Start { cause, .. }) => Err(Unavailable::new(format!(
-                "the jars of {} are not in the cache and mvn does not start ({cause}); install Maven",
+        let log = part.join("mvn.log");
+        let failed = |reason: &str| Unavailable::new(format!("mvn cannot fetch {}: {reason}", self.name));
+        let mut process = Process::start(&mut command, &log).map_err(|cause| {
+            Unavailable::new(format!(
+                "the jars of {} are not in the cache and mvn does not start ({cause}); install Maven (Debian and Fedora: maven)",
                 self.name
-            ))),
-            Err(error) => Err(Unavailable::new(format!("mvn cannot fetch {}: {}", self.name, first_complaint(&error)))),
+            ))
+        })?;
+        let mut next_line = PROGRESS;
+        let status = loop {
+            if let Some(status) = process.wait(LOOK).map_err(|error| failed(&error.to_string()))? {
+                break status;
+            }
+            // Leaving drops the process, which kills it.
+            if watch.is_cancelled() {
+                return Err(self.cancelled());
+            }
+            if started.elapsed() >= FETCH_PATIENCE {
+                return Err(failed(&format!("not done after {FETCH_PATIENCE:?}")));
+            }
+            if started.elapsed() >= next_line {
+                watch.say(&format!("{}: {} jars after {:.0?}", self.name, downloaded(&read(&log)), started.elapsed()));
+                next_line += PROGRESS;
+            }
+        };
+        if !status.success() {
+            return Err(failed(&first_complaint(&read(&log))));
         }
+        watch.say(&format!("{}: fetched in {:.0?}", self.name, started.elapsed()));
+        Ok(())
+    }
+
+    fn cancelled(&self) -> Unavailable {
+        Unavailable::new(format!("the fetch of {} was cancelled", self.name))
     }
 
     fn pom(&self) -> String {
@@ -139,16 +190,18 @@ fn remove_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
+fn read(log: &Path) -> String {
+    fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+/// How many jars mvn says it has got so far, those of its plugin included.
+pub(super) fn downloaded(said: &str) -> usize {
+    said.lines().filter(|line| line.contains("Downloaded from ") && line.contains(".jar ")).count()
+}
+
 /// What mvn says first, in one line of bearable length: it goes into the name of a test.
-fn first_complaint(error: &RunError) -> String {
+fn first_complaint(said: &str) -> String {
     const KEPT: usize = 300;
-    let said = match error {
-        RunError::Failed { output, .. } | RunError::Complained { output, .. } => {
-            format!("{}\n{}", output.text(), output.stderr)
-        }
-        RunError::TooLong { .. } => format!("not done after {FETCH_PATIENCE:?}"),
-        RunError::Start { cause, .. } => cause.to_string(),
-    };
     let first = said.lines().find_map(|line| line.split_once("[ERROR] ").map(|(_, text)| text));
     first.unwrap_or(said.trim()).chars().filter(|c| !c.is_control()).take(KEPT).collect()
 }
@@ -166,8 +219,10 @@ fn cache() -> Result<PathBuf, Unavailable> {
 /// # Errors
 /// [`Unavailable`] if it is older or there is none.
 pub fn require_java(version_min: u32) -> Result<(), Unavailable> {
-    let missing =
-        |found: &str| Unavailable::new(format!("Java {version_min} or later is needed, {found}; put it on the PATH"));
+    let missing = |found: &str| {
+        let packages = "Debian: default-jre-headless, Fedora: java-latest-openjdk-headless";
+        Unavailable::new(format!("Java {version_min} or later is needed, {found}; put it on the PATH ({packages})"))
+    };
     match process::run("java", Command::new("java").arg("-version"), b"", VERSION_PATIENCE) {
         Ok(output) => match java_version(&output.stderr) {
             Some(version) if version >= version_min => Ok(()),

@@ -18,6 +18,7 @@ pub mod ports;
 pub mod process;
 #[cfg(feature = "trial")]
 mod trial;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ mod tests;
 pub use artifacts::Unavailable;
 #[cfg(feature = "trial")]
 pub use trial::{REQUIRED_VARIABLE, trial};
+pub use watch::Watch;
 
 /// One line for whoever waits for a server.
 #[expect(clippy::print_stderr, reason = "a start takes seconds, a fetch minutes: whoever waits is told")]

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::artifacts::{Artifacts, Unavailable, java_version};
+use super::artifacts::{Artifacts, Unavailable, downloaded, java_version};
 use super::process::{self, Process, RunError};
-use super::{ports, trial};
+use super::{Watch, ports, trial};
 
 /// More than any of these commands takes on a machine that is busy with everything else.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -129,10 +129,9 @@ fn commands_run_to_their_end() {
     assert!(matches!(absent, Err(RunError::Start { .. })));
 }
 
-/// A stand-in for mvn that counts its calls and copies one jar, or fails as mvn does. Run by `sh`, not made executable: a
+/// A stand-in for mvn that counts its calls and then does `act`. Run by `sh`, not made executable: a
 /// file that was just written may be busy while another test of this process starts a child.
-fn fake_mvn(folder: &Path, works: bool) -> String {
-    let act = if works { "mkdir lib && : > lib/one.jar" } else { "echo '[ERROR] no such artifact'; exit 1" };
+fn fake_mvn(folder: &Path, act: &str) -> String {
     let path = folder.join("mvn");
     fs::write(&path, format!("#!/bin/sh\necho call >> '{}'\n{act}\n", folder.join("calls").display()))
         .expect("written");
@@ -148,21 +147,53 @@ fn calls(folder: &Path) -> usize {
 #[test]
 fn artifacts_are_fetched_once() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (cache, mvn) = (folder.path().join("cache"), fake_mvn(folder.path(), true));
+    let (cache, mvn) = (folder.path().join("cache"), fake_mvn(folder.path(), "mkdir lib && : > lib/one.jar"));
+    let patient = Watch::patient();
     let first = Artifacts { name: "set", coordinates: &["group:one:1"] };
     let changed = Artifacts { name: "set", coordinates: &["group:one:2"] };
     for (artifacts, expected) in [(&first, 1), (&first, 1), (&changed, 2), (&changed, 2)] {
-        let jars = artifacts.folder_in(&cache, &["sh", &mvn]).expect("it is fetched or kept");
+        let jars = artifacts.folder_in(&cache, &["sh", &mvn], &patient).expect("it is fetched or kept");
         assert!(jars.join("one.jar").is_file());
         assert_eq!(calls(folder.path()), expected);
     }
     let other = Artifacts { name: "other", ..first.clone() };
-    let failing = fake_mvn(folder.path(), false);
-    let missing = other.folder_in(&cache, &["sh", &failing]).expect_err("it cannot be fetched");
+    let failing = fake_mvn(folder.path(), "echo '[ERROR] no such artifact'; exit 1");
+    let missing = other.folder_in(&cache, &["sh", &failing], &patient).expect_err("it cannot be fetched");
     assert_eq!(missing.reason, "mvn cannot fetch other: no such artifact");
     assert!(!cache.join("other").exists());
-    let missing = other.folder_in(&cache, &["/nonexistent/mvn"]).expect_err("there is no client");
+    let missing = other.folder_in(&cache, &["/nonexistent/mvn"], &patient).expect_err("there is no client");
     assert!(missing.reason.contains("install Maven"), "{missing}");
+}
+
+/// Scenario: a fetch that would take ten minutes is cancelled when its first jar is there; so is a wait for another's fetch.
+/// Guarantees: both end at once with that reason, mvn is gone, no set is left, and progress was counted.
+#[test]
+fn a_fetch_can_be_cancelled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (cache, id) = (folder.path().join("cache"), folder.path().join("id"));
+    let act = format!(
+        "echo '[INFO] Downloaded from central: one.jar (5 kB at 1 kB/s)'; echo $$ > '{0}.new'; mv '{0}.new' '{0}'; sleep 600",
+        id.display()
+    );
+    let mvn = fake_mvn(folder.path(), &act);
+    let artifacts = Artifacts { name: "set", coordinates: &["group:one:1"] };
+    let is_there = || id.exists();
+    let said = std::cell::RefCell::new(Vec::new());
+    let say = |line: &str| said.borrow_mut().push(line.to_owned());
+    let cancelled = artifacts.folder_in(&cache, &["sh", &mvn], &Watch::new(&say, &is_there)).expect_err("cancelled");
+    assert_eq!(cancelled.reason, "the fetch of set was cancelled");
+    assert!(!cache.join("set").exists());
+    let id: u32 = fs::read_to_string(&id).expect("it ran").trim().parse().expect("a number");
+    assert!(!runs(id));
+    let log = fs::read_to_string(cache.join("set.part").join("mvn.log")).expect("what it said");
+    assert_eq!(downloaded(&log), 1);
+
+    let other = fs::File::create(cache.join("set.lock")).expect("a file");
+    other.lock().expect("nobody else has it");
+    let cancelled = artifacts.folder_in(&cache, &["sh", &mvn], &Watch::new(&say, &|| true)).expect_err("cancelled");
+    assert_eq!(cancelled.reason, "the fetch of set was cancelled");
+    assert_eq!(calls(folder.path()), 1);
+    assert!(said.borrow()[0].contains("fetching its jars"), "{said:?}");
 }
 
 /// Scenario: what several Java machines print about themselves.

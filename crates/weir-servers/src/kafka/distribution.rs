@@ -7,9 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::options::{Tuning, Version};
-use crate::Unavailable;
 use crate::artifacts::{Artifacts, require_java};
 use crate::process::{self, Output, RunError};
+use crate::{Unavailable, Watch};
 
 /// A tool takes 1 to 3 s; most of that is the start of its Java machine, which a busy machine stretches.
 const TOOL_PATIENCE: Duration = Duration::from_secs(90);
@@ -27,6 +27,14 @@ impl Distribution {
     /// # Errors
     /// [`Unavailable`], with the reason, if either is missing and cannot be had.
     pub fn find(version: Version) -> Result<Self, Unavailable> {
+        Self::find_watched(version, &Watch::patient())
+    }
+
+    /// The same for somebody who watches and may cancel.
+    ///
+    /// # Errors
+    /// As [`Distribution::find`]; also if `watch` was cancelled meanwhile.
+    pub fn find_watched(version: Version, watch: &Watch<'_>) -> Result<Self, Unavailable> {
         // The brokers themselves log nothing unless there is a binding of slf4j among the jars.
         let (java_version_min, name, coordinates) = match version {
             Version::V3_9 => (
@@ -49,7 +57,7 @@ impl Distribution {
             ),
         };
         require_java(java_version_min)?;
-        let jars = Artifacts { name, coordinates: &coordinates }.folder()?;
+        let jars = Artifacts { name, coordinates: &coordinates }.folder(watch)?;
         Ok(Self { version, jars })
     }
 

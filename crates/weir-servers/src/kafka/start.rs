@@ -17,7 +17,7 @@ use super::distribution::Distribution;
 use super::node::{Activity, Node};
 use super::options::ClusterOptions;
 use super::properties::{self, Place};
-use crate::{Unavailable, ports, report};
+use crate::{Unavailable, Watch, ports};
 
 /// Twenty times what three nodes take on two cores: for a machine that is busy with everything else.
 const START_PATIENCE: Duration = Duration::from_secs(120);
@@ -42,6 +42,9 @@ pub enum StartError {
         /// What went wrong.
         cause: String,
     },
+    /// Whoever watched did not want it any more.
+    #[error("the start was cancelled")]
+    Cancelled,
     /// A node ended instead of answering.
     #[error("broker {broker} ended with {status}; see {} for why:\n{last_lines}", log.display())]
     Ended {
@@ -78,21 +81,37 @@ impl Cluster {
     /// # Panics
     /// If the options ask for no broker or for more than nine.
     pub fn start(options: ClusterOptions) -> Result<Self, StartError> {
+        Self::start_watched(options, &Watch::patient())
+    }
+
+    /// The same for somebody who watches and may cancel: then nothing is left, neither processes nor files.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`], and [`StartError::Cancelled`].
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    pub fn start_watched(options: ClusterOptions, watch: &Watch<'_>) -> Result<Self, StartError> {
         assert!((1..=9).contains(&options.brokers), "{} brokers are not between 1 and 9", options.brokers);
-        let distribution = Distribution::find(options.version)?;
+        let distribution =
+            Distribution::find_watched(options.version, watch).map_err(|error| match watch.is_cancelled() {
+                true => StartError::Cancelled,
+                false => error.into(),
+            })?;
         let started = Instant::now();
-        report(&format!("kafka {}: starting {} broker(s)", options.version.text(), options.brokers));
+        watch.say(&format!("kafka {}: starting {} broker(s)", options.version.text(), options.brokers));
         let mut tries = 1..PORT_TRIES;
         loop {
             let cluster = Self::prepare(options.clone(), distribution.clone())?;
-            match cluster.start_all() {
+            match cluster.start_all(watch) {
                 Ok(()) => {
-                    report(&format!("kafka: ready after {:.1?} at {}", started.elapsed(), cluster.bootstrap()));
+                    watch.say(&format!("kafka: ready after {:.1?} at {}", started.elapsed(), cluster.bootstrap()));
                     return Ok(cluster);
                 }
                 Err(error) if tries.next().is_some() && cluster.lost_a_port() => {
-                    report(&format!("kafka: another process took a port, trying others: {error}"));
+                    watch.say(&format!("kafka: another process took a port, trying others: {error}"));
                 }
+                Err(StartError::Cancelled) => return Err(StartError::Cancelled),
                 Err(error) => {
                     cluster.keep_logs();
                     return Err(error);
@@ -135,7 +154,7 @@ impl Cluster {
         Ok(Self { options, distribution, certificates, nodes, folder: Some(folder), keeps_logs })
     }
 
-    fn start_all(&self) -> Result<(), StartError> {
+    fn start_all(&self, watch: &Watch<'_>) -> Result<(), StartError> {
         let cluster = new_cluster_id();
         let has_sasl = self.options.listeners.iter().any(|listener| listener.has_sasl());
         std::thread::scope(|scope| {
@@ -148,7 +167,7 @@ impl Cluster {
         for node in &self.nodes {
             node.start(&self.distribution, &self.options).map_err(preparing("start a broker"))?;
         }
-        self.until_ready()
+        self.until_ready_watched(watch)
     }
 
     fn lost_a_port(&self) -> bool {
@@ -161,17 +180,24 @@ impl Cluster {
     /// # Errors
     /// [`StartError::Ended`] or [`StartError::NotReady`] after 120 s.
     pub fn until_ready(&self) -> Result<(), StartError> {
+        self.until_ready_watched(&Watch::patient())
+    }
+
+    fn until_ready_watched(&self, watch: &Watch<'_>) -> Result<(), StartError> {
         let started = Instant::now();
         let mut next_line = PROGRESS;
         loop {
             let Some((broker, reason)) = self.first_not_ready()? else { return Ok(()) };
+            if watch.is_cancelled() {
+                return Err(StartError::Cancelled);
+            }
             let waited = started.elapsed();
             if waited >= START_PATIENCE {
                 let log = self.node(broker).log();
                 return Err(StartError::NotReady { broker, patience: START_PATIENCE, reason, log });
             }
             if waited >= next_line {
-                report(&format!("kafka: waiting for broker {broker} since {:.0?} ({reason})", waited));
+                watch.say(&format!("kafka: waiting for broker {broker} since {:.0?} ({reason})", waited));
                 next_line += PROGRESS;
             }
             std::thread::park_timeout(LOOK);
