@@ -43,8 +43,18 @@ impl BatchEncoder {
         if batch.is_empty() {
             return Ok(());
         }
-        let values = self.record.sent(batch);
-        self.pieces(batch, &values, bytes_max, pieces)
+        match self.record.sent(batch) {
+            Ok(values) => self.pieces(batch, &values, bytes_max, pieces),
+            Err(_) if batch.len() > 1 => {
+                let middle = batch.len() / 2;
+                self.encode(&batch.slice(0..middle), bytes_max, pieces)?;
+                self.encode(&batch.slice(middle..batch.len()), bytes_max, pieces)
+            }
+            Err(error) => {
+                pieces.too_large.push((batch.clone(), error.bytes));
+                Ok(())
+            }
+        }
     }
 
     /// `values` are the events of `batch` as they become records.

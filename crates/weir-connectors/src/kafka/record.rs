@@ -1,5 +1,6 @@
 //! What all Kafka components share about records: how an event becomes one, and a record an event.
 
+use weir_codec::flume_event::{self, Limits, TooLarge};
 use weir_codec::record_batch::HeaderSelection;
 use weir_config::{Diagnostics, Kind, OptionSpec, Options};
 use weir_event::{EventBatch, names};
@@ -8,7 +9,10 @@ use weir_event::{EventBatch, names};
 pub const RECORD_OPTIONS: &[OptionSpec] = &[
     OptionSpec::defaulted(
         "format",
-        Kind::Choice(&[("raw", "the value is the body")]),
+        Kind::Choice(&[
+            ("raw", "the value is the body"),
+            ("flume", "the value is Flume's own event, headers inside: what Flume calls useFlumeEventFormat and parseAsFlumeEvent"),
+        ]),
         "raw",
         "What the value of a record is. The header key is always the key of the record, the header timestamp its time.",
     ),
@@ -31,6 +35,8 @@ pub const RECORD_OPTIONS: &[OptionSpec] = &[
 pub enum Format {
     /// The body.
     Raw,
+    /// Flume's event in Avro's binary form, with headers and body; see [`weir_codec::flume_event`].
+    Flume,
 }
 
 /// How records and events become each other: checked.
@@ -46,7 +52,7 @@ impl RecordSpec {
     /// Reads [`RECORD_OPTIONS`] from the options of a component. Pure; every fault becomes a diagnostic with its place,
     /// and `None` is returned if there was one.
     pub fn parse(options: &Options, diagnostics: &mut Diagnostics) -> Option<Self> {
-        let format = Format::Raw;
+        let format = if options.choice("format") == "flume" { Format::Flume } else { Format::Raw };
         let listed: Vec<String> = options.list_text("header_names").into_iter().map(str::to_owned).collect();
         let headers = match (options.choice("headers"), listed.is_empty()) {
             ("list", true) => {
@@ -66,18 +72,31 @@ impl RecordSpec {
         Some(Self { format, headers })
     }
 
-    /// What events are as records: body as value, and headers for the encoder to choose from. Cost per batch.
-    #[must_use]
-    pub fn sent(&self, batch: &EventBatch) -> EventBatch {
+    /// What events are as records: body as value, and headers for the encoder to choose from. Raw costs nothing per
+    /// event; Flume's format copies it.
+    ///
+    /// # Errors
+    /// [`TooLarge`] if the values do not fit one batch: split it.
+    pub fn sent(&self, batch: &EventBatch) -> Result<EventBatch, TooLarge> {
         match self.format {
-            Format::Raw => batch.clone(),
+            Format::Raw => Ok(batch.clone()),
+            Format::Flume => flume_event::encode(batch),
         }
     }
 
-    /// What a decoded batch is to the pipeline: without the headers that are not carried over. Cost per batch, not per
-    /// event.
+    /// What a decoded batch is to the pipeline: without the record headers that are not carried over, and in Flume's
+    /// format with the headers that were in the values. Values that are none of Flume's stay as bodies, marked by the
+    /// header [`flume_event::STATUS`].
     #[must_use]
-    pub fn received(&self, mut batch: EventBatch) -> EventBatch {
+    pub fn received(&self, batch: EventBatch) -> EventBatch {
+        let batch = self.carried(batch);
+        match self.format {
+            Format::Raw => batch,
+            Format::Flume => flume_event::decode(&batch, Limits::default()).batch,
+        }
+    }
+
+    fn carried(&self, mut batch: EventBatch) -> EventBatch {
         if self.headers == HeaderSelection::All {
             return batch;
         }

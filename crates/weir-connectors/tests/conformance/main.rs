@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 
+use weir_connectors::kafka::runtime::IoThread;
 use weir_connectors::registry;
 use weir_kafka::fake::FakeCluster;
 use weir_testkit::conformance;
@@ -63,18 +64,17 @@ fn sinks_conform() {
     }
 }
 
-/// Brokers in this process with a topic `t` of one partition, and the runtime they live on.
-fn brokers() -> (tokio::runtime::Runtime, FakeCluster) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    let brokers = runtime.block_on(FakeCluster::start(1));
+/// Brokers in this process with a topic `t` of one partition, and the thread they live on.
+fn brokers() -> (IoThread, FakeCluster) {
+    let thread = IoThread::start("brokers").expect("a thread");
+    let brokers = thread.wait_for(FakeCluster::start(1)).expect("brokers");
     brokers.create_topic("t", 1);
-    (runtime, brokers)
+    (thread, brokers)
 }
 
 #[test]
 fn sink_kafka_conforms() {
-    let (_runtime, brokers) = brokers();
+    let (_thread, brokers) = brokers();
     let folder = tempfile::tempdir().expect("a folder");
     let options = format!("type = 'kafka'\nbrokers = {:?}\ntopic = 't'", brokers.bootstrap());
     conformance::sink::run(&registry(), &options, folder.path());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_codec::record_batch::{Compression, HeaderSelection};
+use weir_codec::record_batch::{Compression, HeaderSelection, Recompressor};
 use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, Options, TypeSpec};
 use weir_engine::channel::Form;
 use weir_engine::registry::SinkType;
@@ -120,9 +120,17 @@ impl KafkaSinkSpec {
     }
 
     pub(super) fn encoder(&self) -> BatchEncoder {
-        let compression = self.produce.compression.unwrap_or(Compression::Lz4);
-        BatchEncoder::new(self.record.clone(), compression, self.produce.level)
+        BatchEncoder::new(self.record.clone(), self.compression(), self.produce.level)
             .expect("the level was checked with the configuration")
+    }
+
+    /// For batches that lie uncompressed in the channel.
+    pub(super) fn recompressor(&self) -> Recompressor {
+        Recompressor::new(self.compression(), self.produce.level).expect("the level was checked with the configuration")
+    }
+
+    fn compression(&self) -> Compression {
+        self.produce.compression.unwrap_or(Compression::Lz4)
     }
 
     pub(super) fn brokers(&self) -> String {

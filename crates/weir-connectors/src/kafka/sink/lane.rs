@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use weir_codec::record_batch::{Compression, EncodedBatch};
+use weir_codec::record_batch::{Compression, EncodedBatch, Recompressor};
 use weir_engine::delivery::{AckToken, Delivery, DeliveryError};
 use weir_engine::sink::{FlushReason, Sink};
 use weir_engine::stored::StoredBatch;
@@ -31,12 +31,14 @@ pub(super) struct KafkaSink {
     /// Once a broker has answered.
     client: Option<Arc<Client>>,
     spreads: HashMap<Arc<str>, Spread>,
+    recompressor: Recompressor,
 }
 
 impl KafkaSink {
     /// A lane that has not spoken with a broker yet.
     pub(super) fn new(name: &str, spec: KafkaSinkSpec, options: ClusterOptions) -> Self {
-        Self { name: name.to_owned(), spec, options, client: None, spreads: HashMap::new() }
+        let recompressor = spec.recompressor();
+        Self { name: name.to_owned(), spec, options, client: None, spreads: HashMap::new(), recompressor }
     }
 
     async fn client(&mut self) -> Result<Arc<Client>, DeliveryError> {
@@ -146,18 +148,21 @@ impl KafkaSink {
         Ok(())
     }
 
-    fn as_it_is(&self, stored: &StoredBatch, bytes_max: usize) -> Option<EncodedBatch> {
+    /// The batch as it is at rest, compressed now if it is not and should be; `None` if it has to be looked into.
+    fn as_it_is(&mut self, stored: &StoredBatch, bytes_max: usize) -> Option<EncodedBatch> {
         let header = &stored.header;
-        let compression = header.compression()?;
-        let is_compressed_right = match self.spec.produce.compression {
-            None => compression != Compression::None,
-            Some(wanted) => wanted == compression,
-        };
-        let is_plain = header.attributes & SPECIAL == 0 && header.last_offset_delta == header.record_count - 1;
-        if !is_compressed_right || !is_plain || stored.bytes.len() > bytes_max {
+        if header.attributes & SPECIAL != 0 || header.last_offset_delta != header.record_count - 1 {
             return None;
         }
-        EncodedBatch::from_bytes(stored.bytes.to_vec()).ok()
+        let (compression, wanted) = (header.compression()?, self.spec.produce.compression);
+        let batch = if wanted.map_or(compression != Compression::None, |wanted| wanted == compression) {
+            EncodedBatch::from_bytes(stored.bytes.to_vec()).ok()
+        } else if compression == Compression::None {
+            self.recompressor.recompress(&stored.bytes, Vec::new()).ok()
+        } else {
+            None
+        };
+        batch.filter(|batch| batch.as_bytes().len() <= bytes_max)
     }
 }
 

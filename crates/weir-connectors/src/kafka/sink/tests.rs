@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use weir_codec::flume_event::{self, Limits};
 use weir_codec::record_batch::{
     BatchHeader, Compression, Decoder, DecoderOptions, Encoder, EncoderOptions, HEADER_BYTES,
 };
@@ -276,15 +277,17 @@ async fn a_partition_that_does_not_exist_is_set_aside() {
     assert!(dead[0].1.contains("no partition"));
 }
 
-/// Scenario: a batch as the file channel keeps it, compressed; then the same while the sink wants another compression.
-/// Guarantees: the first goes out byte for byte behind its header; the second with the same events.
+/// Scenario: a batch as the file channel keeps it, compressed; the same while the sink wants another compression; one
+/// that lies uncompressed.
+/// Guarantees: the first goes out byte for byte behind its header; the others with the same events, compressed.
 #[tokio::test]
 async fn batches_at_rest_go_as_they_are() {
-    for (options, is_same) in [("", true), ("compression = 'zstd'", false)] {
+    let cases = [("", Compression::Lz4, true), ("compression = 'zstd'", Compression::Lz4, false), ("", Compression::None, false)];
+    for (options, at_rest, is_same) in cases {
         let mut rig = Rig::new(1, options).await;
         let mut batch = events(0..100);
         batch.set_i64(names::TIMESTAMP, (0..100).map(|number| 1_700_000_000_000 + number).collect());
-        let encoding = EncoderOptions { compression: Compression::Lz4, ..EncoderOptions::default() };
+        let encoding = EncoderOptions { compression: at_rest, ..EncoderOptions::default() };
         let encoded = Encoder::new(encoding).expect("no level").encode(&batch, Vec::new()).expect("encodes");
         let bytes = Bytes::from(encoded.into_bytes());
         let header = BatchHeader::parse(&bytes).expect("a header");
@@ -297,8 +300,30 @@ async fn batches_at_rest_go_as_they_are() {
         assert!(rig.run().await.is_empty());
         let sent = rig.brokers.batches("t", 0).remove(0);
         assert_eq!(sent[HEADER_BYTES..] == bytes[HEADER_BYTES..], is_same);
+        let compression = BatchHeader::parse(&sent).expect("a header").compression();
+        assert_ne!(compression, Some(Compression::None));
         assert_eq!((all(&rig.written("t", 1)), rig.released()), (texts(0..100), 100));
     }
+}
+
+/// Scenario: `format = "flume"`.
+/// Guarantees: the values are Flume's events, with the headers inside and the key on the record.
+#[tokio::test]
+async fn flumes_format_is_written() {
+    let mut rig = Rig::new(1, "format = 'flume'").await;
+    let mut batch = events(0..3);
+    batch.set_constant(names::HOST, "fw1");
+    batch.set_constant(names::KEY, "k");
+    rig.put(&batch);
+    assert!(rig.run().await.is_empty());
+    let mut decoder = Decoder::new(ArenaPool::new(1 << 16, 1), DecoderOptions::default());
+    let record = decoder.decode(rig.brokers.batches("t", 0).remove(0), None, 0).expect("whole").into_events();
+    let record = record.expect("events");
+    assert_eq!(record.header(0, "host"), None, "inside the value, not beside it");
+    let decoded = flume_event::decode(&record, Limits::default());
+    assert_eq!((decoded.invalid, bodies(&decoded.batch)), (0, texts(0..3)));
+    assert_eq!(decoded.batch.header(2, "host").as_deref(), Some(&b"fw1"[..]));
+    assert_eq!(record.header(2, "key").as_deref(), Some(&b"k"[..]));
 }
 
 /// Scenario: brokers stop answering while more is delivered than may be in flight; then they answer again.
