@@ -15,8 +15,9 @@ fn main() -> std::process::ExitCode {
     let trials = vec![
         trial("old_broker_and_its_tools", &old, || interop::both_ways(Version::V3_9)),
         trial("broker_and_its_tools", &current, || interop::both_ways(Version::V4_3)),
-        trial("old_broker_groups", &old, || groups::members_share(Version::V3_9)),
-        trial("groups", &current, || groups::members_share(Version::V4_3)),
+        trial("old_broker_groups", &old, || groups::classic(Version::V3_9)),
+        trial("groups", &current, || groups::classic(Version::V4_3)),
+        trial("groups_of_the_consumer_protocol", &current, || groups::consumer(Version::V4_3)),
         trial("every_way_in", &current, security::every_way_in),
         trial("brokers_die_and_freeze", &current, faults::brokers_die_and_freeze),
     ];
