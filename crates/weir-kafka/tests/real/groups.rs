@@ -42,17 +42,22 @@ impl Member {
     /// Takes events until it has `count` partitions, committing what is to be given up.
     async fn until(&mut self, count: usize) -> Result<(), Failed> {
         while self.held.len() != count {
-            match self.member.next().await.ok_or("the membership ended")? {
-                GroupEvent::Assigned(places) => self.held.extend(places),
-                GroupEvent::Lost(places) => self.held.retain(|place| !places.contains(place)),
-                GroupEvent::Revoke(places) => {
-                    let commit = |place: &Place| Commit { place: place.clone(), offset: 0, metadata: None };
-                    self.member.commit(&places.iter().map(commit).collect::<Vec<_>>()).await?;
-                    self.held.retain(|place| !places.contains(place));
-                    self.member.revoked().await;
-                }
-                GroupEvent::Failed(error) => return Err(error.into()),
+            self.follow().await?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self) -> Result<(), Failed> {
+        match self.member.next().await.ok_or("the membership ended")? {
+            GroupEvent::Assigned(places) => self.held.extend(places),
+            GroupEvent::Lost(places) => self.held.retain(|place| !places.contains(place)),
+            GroupEvent::Revoke(places) => {
+                let commit = |place: &Place| Commit { place: place.clone(), offset: 0, metadata: None };
+                self.member.commit(&places.iter().map(commit).collect::<Vec<_>>()).await?;
+                self.held.retain(|place| !places.contains(place));
+                self.member.revoked().await;
             }
+            GroupEvent::Failed(error) => return Err(error.into()),
         }
         Ok(())
     }
@@ -145,10 +150,11 @@ async fn members_share(server: &kafka::Cluster, cluster: &Cluster, options: &Gro
     Ok(())
 }
 
-/// Scenario: of two static members one ends and comes back within the session timeout; by the classic protocol also after
-/// it was dropped without a word.
-/// Guarantees: it gets the partitions it had, and the other is not disturbed. The classic members divide by ranges, where
-/// any rebalance takes everything from everyone, so that none could pass unseen.
+/// Scenario: of two static members one ends and comes back within the session timeout, then once more after it was dropped
+/// without a word.
+/// Guarantees: it gets the partitions it had, and the other is not disturbed. (The classic members divide by ranges, where
+/// any rebalance takes everything from everyone, so that none could pass unseen.) Only with the consumer protocol, one that
+/// was dropped is not let in before its session is over, and waits for that.
 async fn static_members_return(cluster: &Cluster, options: &GroupOptions) -> Result<(), Failed> {
     let named =
         |name: &str| GroupOptions { instance: Some(name.to_owned()), assignor: Assignor::Range, ..options.clone() };
@@ -156,15 +162,26 @@ async fn static_members_return(cluster: &Cluster, options: &GroupOptions) -> Res
     both(&mut stays, 6, &mut returns, 6).await?;
     for dropped in [false, true] {
         let Member { member, held } = returns;
-        match dropped {
-            true if options.protocol == GroupProtocol::Consumer => {
-                member.leave().await;
-                break;
-            }
-            true => drop(member),
-            false => member.leave().await,
+        if dropped {
+            drop(member);
+        } else {
+            member.leave().await;
         }
         returns = Member::join(cluster, named("b"));
+        if dropped && options.protocol == GroupProtocol::Consumer {
+            let stay = async {
+                while stays.held.len() <= 12 {
+                    stays.follow().await?;
+                }
+                Ok::<(), Failed>(())
+            };
+            tokio::select! {
+                done = returns.until(6) => done?,
+                done = stay => done?,
+            }
+            assert!(stays.held.is_disjoint(&returns.held));
+            break;
+        }
         returns.until(6).await?;
         assert_eq!(returns.held, held);
         assert!(stays.is_undisturbed().await);
