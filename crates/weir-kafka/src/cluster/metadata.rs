@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::view::View;
 use super::{Broker, ClusterError, ClusterOptions, Partition, Topic};
-use crate::connection::{Connection, TlsContext};
+use crate::connection::{Connection, SecurityContext};
 use crate::wire::Api;
 use crate::{ConnectionError, ErrorClass, ErrorCode};
 
@@ -25,7 +25,7 @@ pub struct Cluster {
 
 struct Shared {
     options: ClusterOptions,
-    tls: Option<TlsContext>,
+    security: SecurityContext,
     /// Held for reading or replacing, never while waiting.
     view: RwLock<View>,
     /// Held by the one who asks for metadata, so that a hundred who need it ask once.
@@ -45,7 +45,7 @@ impl Cluster {
     /// [`ClusterError`] if no address answers or the options cannot be used. Waits for one connect timeout per address
     /// at most.
     pub async fn connect(options: ClusterOptions) -> Result<Self, ClusterError> {
-        let tls = options.connection.security.tls.as_ref().map(TlsContext::new).transpose()?;
+        let security = SecurityContext::new(&options.connection.security)?;
         let bad = |address: &&String| {
             address.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
         };
@@ -54,7 +54,7 @@ impl Cluster {
         }
         let shared = Shared {
             options,
-            tls,
+            security,
             view: RwLock::default(),
             asking: Mutex::new(Asking { last: Instant::now() }),
             links: Mutex::default(),
@@ -193,7 +193,7 @@ impl Cluster {
     }
 
     pub(crate) async fn open(&self, address: &str) -> Result<Connection, ConnectionError> {
-        Connection::open(address, &self.shared.options.connection, self.shared.tls.as_ref()).await
+        Connection::open(address, &self.shared.options.connection, &self.shared.security).await
     }
 
     /// The connection to a broker that is kept for short requests.

@@ -79,4 +79,13 @@ pub enum ConnectionError {
         /// The broker's code, if it gave one.
         code: Option<ErrorCode>,
     },
+    /// The broker limits how long credentials hold, and this client could not show them again in time.
+    #[error("the session with {peer} ended")]
+    SessionEnded {
+        /// Host and port.
+        peer: Arc<str>,
+        /// Why it could not be renewed.
+        #[source]
+        source: Arc<Self>,
+    },
 }

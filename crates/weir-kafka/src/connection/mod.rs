@@ -9,19 +9,25 @@
 //! an answer out of line, a timeout, a failed read or write ends the connection, and every waiter learns the cause.
 //! A request that a broker holds back (a fetch that waits for data, a join) holds back all behind it, so those who send
 //! such requests have connections of their own.
+//!
+//! Where a broker limits how long credentials hold, they are shown again on the live connection: see `renewal`.
 
 mod error;
+mod handle;
 mod line;
 mod options;
 mod pipe;
+mod renewal;
 mod sasl;
 mod scram;
+mod security;
 mod tls;
 
 pub use error::ConnectionError;
-pub(crate) use line::Connection;
+pub(crate) use handle::Connection;
 pub use options::{ConnectionOptions, Sasl, ScramMechanism, Secret, Security};
-pub(crate) use tls::TlsContext;
+pub(crate) use security::SecurityContext;
+use tls::TlsContext;
 pub use tls::{TlsError, TlsOptions};
 
 #[cfg(test)]

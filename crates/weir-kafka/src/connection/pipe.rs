@@ -38,7 +38,7 @@ pub(super) async fn open(peer: &str, tls: Option<&TlsContext>) -> io::Result<(Re
     }
 }
 
-/// Writes frames until the connection fails or nobody holds it.
+/// Writes frames until the connection fails; aborted when nobody holds it any more.
 pub(super) async fn write(line: Arc<Line>, mut frames: mpsc::UnboundedReceiver<Vec<u8>>, mut socket: Writing) {
     let work = async {
         while let Some(frame) = frames.recv().await {

@@ -1,4 +1,4 @@
-//! The SASL exchange over a fresh connection.
+//! SASL: getting credentials, and the exchange of them with a broker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +7,17 @@ use bytes::Bytes;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::StrBytes;
 
+use super::line::Alone;
 use super::scram::{Scram, ScramError};
-use super::{Connection, ConnectionError, Sasl, ScramMechanism};
+use super::security::Authenticator;
+use super::{Connection, ConnectionError, Sasl, ScramMechanism, Secret};
 use crate::ErrorCode;
 
 /// Bytes of a SCRAM nonce before encoding.
 const NONCE_BYTES: usize = 24;
 
 impl Sasl {
-    const fn name(&self) -> &'static str {
+    pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Plain { .. } => "PLAIN",
             Self::Scram { mechanism: ScramMechanism::Sha256, .. } => "SCRAM-SHA-256",
@@ -24,46 +26,79 @@ impl Sasl {
     }
 }
 
-/// Proves who this client is, and with SCRAM that the broker knows the password.
+/// Credentials at hand: all that an exchange needs besides the broker.
+pub(super) struct Opening {
+    mechanism: &'static str,
+    first: First,
+}
+
+enum First {
+    Plain { username: String, password: Secret },
+    Scram { scram: Scram, password: Secret },
+}
+
+/// Gets the credentials for a connection. Asks whoever issues them, but not the broker.
+pub(super) async fn prepare(
+    connection: &Connection,
+    authenticator: &Authenticator,
+) -> Result<Opening, ConnectionError> {
+    let mechanism = authenticator.sasl.name();
+    let first = match &*authenticator.sasl {
+        Sasl::Plain { username, password } => First::Plain { username: username.clone(), password: password.clone() },
+        Sasl::Scram { mechanism: hash, username, password } => {
+            let nonce = nonce().map_err(|detail| refused(connection, mechanism, detail, None))?;
+            First::Scram { scram: Scram::new(*hash, username, nonce), password: password.clone() }
+        }
+    };
+    Ok(Opening { mechanism, first })
+}
+
+/// Proves who this client is; SCRAM proves as well that the broker knows the password. Tells how long the broker lets this
+/// session last; `None` if it sets no limit. Waits until the line is empty, then for each answer at most `timeout`.
 pub(super) async fn authenticate(
     connection: &Connection,
-    sasl: &Sasl,
+    opening: Opening,
     timeout: Duration,
-) -> Result<(), ConnectionError> {
-    let exchange = Exchange { connection, mechanism: sasl.name(), timeout };
+) -> Result<Option<Duration>, ConnectionError> {
+    let Opening { mechanism, first } = opening;
+    let alone = connection.alone().await?;
+    let mut exchange = Exchange { connection, alone, mechanism, timeout, session_ms: 0 };
     exchange.handshake().await?;
-    match sasl {
-        Sasl::Plain { username, password } => {
-            let message = format!("\0{username}\0{}", password.reveal());
-            exchange.say(message).await?;
+    match first {
+        First::Plain { username, password } => {
+            exchange.say(format!("\0{username}\0{}", password.reveal())).await?;
         }
-        Sasl::Scram { mechanism, username, password } => {
-            let scram = Scram::new(*mechanism, username, nonce().map_err(|detail| exchange.refused(detail, None))?);
-            let first = exchange.say(scram.first_message()).await?;
-            let broken = |error: ScramError| exchange.refused(&error.to_string(), None);
-            let (last, proven) = scram.prove(&first, password.reveal()).map_err(broken)?;
-            let verdict = exchange.say(last).await?;
-            proven.verify(&verdict).map_err(broken)?;
+        First::Scram { scram, password } => {
+            let first = exchange.say_text(scram.first_message()).await?;
+            let (last, proven) = scram.prove(&first, password.reveal()).map_err(|error| exchange.broken(&error))?;
+            let verdict = exchange.say_text(last).await?;
+            proven.verify(&verdict).map_err(|error| exchange.broken(&error))?;
         }
     }
-    Ok(())
+    Ok(u64::try_from(exchange.session_ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis))
 }
 
 struct Exchange<'a> {
     connection: &'a Connection,
+    alone: Alone,
     mechanism: &'static str,
     timeout: Duration,
+    /// As of the last answer; 0 for no limit.
+    session_ms: i64,
 }
 
 impl Exchange<'_> {
     fn refused(&self, detail: &str, code: Option<ErrorCode>) -> ConnectionError {
-        let (peer, mechanism) = (self.connection.peer().clone(), self.mechanism);
-        ConnectionError::Authentication { peer, mechanism, detail: Arc::from(detail), code }
+        refused(self.connection, self.mechanism, detail, code)
+    }
+
+    fn broken(&self, error: &ScramError) -> ConnectionError {
+        self.refused(&error.to_string(), None)
     }
 
     async fn handshake(&self) -> Result<(), ConnectionError> {
         let request = SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(self.mechanism));
-        let response = self.connection.call(&request, self.timeout).await?;
+        let response = self.connection.call_alone(&self.alone, &request, self.timeout).await?;
         let Some(code) = ErrorCode::from_wire(response.error_code) else {
             return Ok(());
         };
@@ -71,15 +106,25 @@ impl Exchange<'_> {
         Err(self.refused(&format!("the broker offers {}", offered.join(", ")), Some(code)))
     }
 
-    async fn say(&self, message: String) -> Result<String, ConnectionError> {
-        let request = SaslAuthenticateRequest::default().with_auth_bytes(Bytes::from(message));
-        let response = self.connection.call(&request, self.timeout).await?;
+    async fn say(&mut self, message: impl Into<Bytes>) -> Result<Bytes, ConnectionError> {
+        let request = SaslAuthenticateRequest::default().with_auth_bytes(message.into());
+        let response = self.connection.call_alone(&self.alone, &request, self.timeout).await?;
         if let Some(code) = ErrorCode::from_wire(response.error_code) {
             let detail = response.error_message.as_ref().map_or("no reason given", |text| text.as_str());
             return Err(self.refused(detail, Some(code)));
         }
-        Ok(String::from_utf8_lossy(&response.auth_bytes).into_owned())
+        self.session_ms = response.session_lifetime_ms;
+        Ok(response.auth_bytes)
     }
+
+    async fn say_text(&mut self, message: String) -> Result<String, ConnectionError> {
+        let answer = self.say(message).await?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+}
+
+fn refused(connection: &Connection, mechanism: &'static str, detail: &str, code: Option<ErrorCode>) -> ConnectionError {
+    ConnectionError::Authentication { peer: connection.peer().clone(), mechanism, detail: Arc::from(detail), code }
 }
 
 fn nonce() -> Result<String, &'static str> {

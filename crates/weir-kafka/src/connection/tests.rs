@@ -1,3 +1,4 @@
+use std::task::Poll;
 use std::time::Duration;
 
 use kafka_protocol::messages::{ApiKey, MetadataRequest};
@@ -8,7 +9,8 @@ use crate::fake::{FakeCluster, Step};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn open(fake: &FakeCluster, options: &ConnectionOptions) -> Result<Connection, ConnectionError> {
-    Connection::open(&fake.bootstrap()[0], options, None).await
+    let security = SecurityContext::new(&options.security).expect("no TLS");
+    Connection::open(&fake.bootstrap()[0], options, &security).await
 }
 
 /// Scenario: a broker that knows only old versions, then one that refuses the version of the first question.
@@ -95,11 +97,10 @@ async fn answers_have_a_largest_size() {
 async fn credentials_are_checked() {
     let fake = FakeCluster::start(1).await;
     fake.require_password("correct horse");
-    let plain = |password: &str| Sasl::Plain { username: "user".to_owned(), password: Secret::new(password) };
     let with =
         |sasl| ConnectionOptions { security: Security { tls: None, sasl: Some(sasl) }, ..ConnectionOptions::default() };
-    assert!(open(&fake, &with(plain("correct horse"))).await.is_ok());
-    let Err(error) = open(&fake, &with(plain("wrong horse"))).await else { panic!("let in") };
+    assert!(open(&fake, &plain("correct horse")).await.is_ok());
+    let Err(error) = open(&fake, &plain("wrong horse")).await else { panic!("let in") };
     assert!(error.to_string().ends_with("did not agree on PLAIN: wrong password"), "{error}");
     let scram = Sasl::Scram {
         mechanism: ScramMechanism::Sha512,
@@ -109,6 +110,88 @@ async fn credentials_are_checked() {
     let Err(error) = open(&fake, &with(scram.clone())).await else { panic!("let in") };
     assert!(error.to_string().contains("the broker offers PLAIN"), "{error}");
     assert!(!format!("{scram:?}").contains("horse"));
+}
+
+fn plain(password: &str) -> ConnectionOptions {
+    let sasl = Sasl::Plain { username: "user".to_owned(), password: Secret::new(password) };
+    ConnectionOptions { security: Security { tls: None, sasl: Some(sasl) }, ..ConnectionOptions::default() }
+}
+
+/// Scenario: a broker that lets sessions last 50 ms, and hangs up if anything comes in the middle of an authentication;
+/// eight callers send one request after another over one connection for ten sessions.
+/// Guarantees: every request is answered, and none was sent twice.
+#[tokio::test]
+async fn sessions_are_renewed_under_load() {
+    let fake = FakeCluster::start(1).await;
+    fake.require_password("correct horse");
+    fake.limit_sessions(Duration::from_millis(50));
+    let options = ConnectionOptions { in_flight_requests_max: 4, ..plain("correct horse") };
+    let connection = open(&fake, &options).await.expect("a connection");
+    let call = async || {
+        let mut answers = 0;
+        while fake.requests(ApiKey::SaslAuthenticate) < 10 {
+            connection.call(&MetadataRequest::default(), TIMEOUT).await.expect("an answer");
+            answers += 1;
+        }
+        answers
+    };
+    let calls = async { tokio::join!(call(), call(), call(), call(), call(), call(), call(), call()) };
+    let answers = tokio::time::timeout(TIMEOUT, calls).await.expect("ten sessions are over soon");
+    let (a, b, c, d, e, f, g, h) = answers;
+    assert_eq!(a + b + c + d + e + f + g + h, fake.requests(ApiKey::Metadata));
+}
+
+/// Scenario: somebody wants the line alone while an answer is due, and further requests come meanwhile.
+/// Guarantees: he waits for the answer; the requests wait for him, and are then answered.
+#[tokio::test]
+async fn requests_wait_for_whoever_is_alone() {
+    let fake = FakeCluster::start(1).await;
+    let options = ConnectionOptions { in_flight_requests_max: 3, ..ConnectionOptions::default() };
+    let connection = open(&fake, &options).await.expect("a connection");
+    fake.script(ApiKey::Metadata, [Step::Delay(Duration::from_millis(50))]);
+    let request = || {
+        let connection = connection.clone();
+        async move { connection.call(&MetadataRequest::default(), TIMEOUT).await.map(drop) }
+    };
+    let early = tokio::spawn(request());
+    while fake.requests(ApiKey::Metadata) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut alone = Box::pin(connection.alone());
+    let waiting = std::future::poll_fn(|context| Poll::Ready(alone.as_mut().poll(context).is_pending())).await;
+    assert!(waiting, "an answer is due");
+    let late: Vec<_> = (0..5).map(|_| tokio::spawn(request())).collect();
+    let alone = alone.await.expect("a line");
+    assert!(early.is_finished() || early.await.is_ok_and(|answer| answer.is_ok()));
+    assert_eq!(connection.call_alone(&alone, &MetadataRequest::default(), TIMEOUT).await.map(drop).ok(), Some(()));
+    assert_eq!(fake.requests(ApiKey::Metadata), 2, "none of the late ones");
+    drop(alone);
+    for call in late {
+        call.await.expect("no panic").expect("an answer");
+    }
+    assert_eq!(fake.requests(ApiKey::Metadata), 7);
+}
+
+/// Scenario: the password changes while a session lasts.
+/// Guarantees: the connection ends with the session and says why; the failure is one that passes, because a new connection
+/// may have it right.
+#[tokio::test]
+async fn a_refused_renewal_ends_the_connection() {
+    let fake = FakeCluster::start(1).await;
+    fake.require_password("correct horse");
+    fake.limit_sessions(Duration::from_millis(100));
+    let connection = open(&fake, &plain("correct horse")).await.expect("a connection");
+    fake.require_password("another horse");
+    let error = loop {
+        if let Err(error) = connection.call(&MetadataRequest::default(), TIMEOUT).await {
+            break error;
+        }
+    };
+    let ConnectionError::SessionEnded { source, .. } = &error else { panic!("{error}") };
+    assert!(source.to_string().ends_with("did not agree on PLAIN: wrong password"), "{source}");
+    assert_eq!(crate::ClusterError::from(error).class(), crate::ErrorClass::RefreshMetadata);
+    assert!(!connection.is_up());
+    assert!(open(&fake, &plain("another horse")).await.is_ok());
 }
 
 /// Scenario: PEM texts that are none; nobody to trust; the system's authorities.

@@ -164,9 +164,10 @@ impl Broker {
     }
 
     pub(super) fn sasl_authenticate(&self, request: &SaslAuthenticateRequest) -> SaslAuthenticateResponse {
-        let password = self.shared.state().password.clone().unwrap_or_default();
+        let state = self.shared.state();
+        let password = state.password.clone().unwrap_or_default();
         if request.auth_bytes == format!("\0user\0{password}").as_bytes() {
-            return SaslAuthenticateResponse::default();
+            return SaslAuthenticateResponse::default().with_session_lifetime_ms(state.session_ms);
         }
         SaslAuthenticateResponse::default().with_error_code(58).with_error_message(Some(text("wrong password")))
     }

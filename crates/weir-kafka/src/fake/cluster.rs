@@ -62,6 +62,7 @@ pub(super) struct State {
     pub(super) members: u64,
     pub(super) versions: HashMap<i16, (i16, i16)>,
     pub(super) password: Option<String>,
+    pub(super) session_ms: i64,
     scripts: HashMap<i16, VecDeque<Step>>,
     counts: HashMap<i16, usize>,
 }
@@ -100,6 +101,7 @@ impl FakeCluster {
             members: 0,
             versions: HashMap::new(),
             password: None,
+            session_ms: 0,
             scripts: HashMap::new(),
             counts: HashMap::new(),
         };
@@ -141,6 +143,12 @@ impl FakeCluster {
     /// From now on user `user` needs this password with SASL PLAIN.
     pub fn require_password(&self, password: &str) {
         self.shared.state().password = Some(password.to_owned());
+    }
+
+    /// From now on tells clients that their authentication holds this long, and lets them go on all the same. Whole
+    /// milliseconds; zero for no limit.
+    pub fn limit_sessions(&self, lifetime: Duration) {
+        self.shared.state().session_ms = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
     }
 
     /// Makes another broker the leader of a partition.

@@ -34,6 +34,7 @@ pub(super) struct Asked {
 
 async fn converse(broker: &Broker, mut socket: TcpStream) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
+    let mut is_authenticating = false;
     loop {
         let length = socket.read_i32().await?;
         let mut frame = BytesMut::zeroed(usize::try_from(length).unwrap_or(0));
@@ -42,6 +43,11 @@ async fn converse(broker: &Broker, mut socket: TcpStream) -> std::io::Result<()>
         let version = i16::from_be_bytes([body[2], body[3]]);
         let Ok(mut header) = decode_request_header_from_buffer(&mut body) else { return Ok(()) };
         let Ok(key) = ApiKey::try_from(header.request_api_key) else { return Ok(()) };
+        // Between a handshake and the only message of the only mechanism nothing else may come.
+        let was_authenticating = std::mem::replace(&mut is_authenticating, key == ApiKey::SaslHandshake);
+        if was_authenticating != (key == ApiKey::SaslAuthenticate) {
+            return Ok(());
+        }
         let step = broker.shared.step(key);
         match step {
             Step::Disconnect => return Ok(()),
