@@ -1,6 +1,6 @@
 //! Real servers on loopback for tests, benches and demos, and what all of them have in common: artifacts, processes, ports.
 //!
-//! The servers come from Maven artifacts alone: no distribution archive, no container. Their jars are fetched once by the
+//! Servers in Java come from Maven artifacts alone: no distribution archive, no container. Their jars are fetched once by the
 //! `mvn` on the `PATH` and kept in a cache outside the repository ([`artifacts`]); after that a start needs no network.
 //!
 //! It is *not* a way to run servers for real: data goes with the server, addresses are loopback, nothing is protected.
@@ -14,6 +14,7 @@
 
 pub mod artifacts;
 pub mod kafka;
+pub mod kerberos;
 pub mod ports;
 pub mod process;
 #[cfg(feature = "trial")]
