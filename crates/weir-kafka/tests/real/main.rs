@@ -1,20 +1,31 @@
 //! This client against real brokers of both lines. Ignored, with the reason, where they cannot be had.
 
 mod account;
+mod compaction;
 mod faults;
 mod groups;
 mod interop;
+mod kcat;
+mod records;
 mod security;
+mod transactions;
 
 use libtest_mimic::Arguments;
 use weir_servers::kafka::{Distribution, Version};
-use weir_servers::trial;
+use weir_servers::{Unavailable, trial};
 
 fn main() -> std::process::ExitCode {
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
+    let (old_kcat, current_kcat) = (both(&old, kcat::find), both(&current, kcat::find));
+    let (old_jdk, current_jdk) = (both(&old, transactions::find), both(&current, transactions::find));
     let trials = vec![
         trial("old_broker_and_its_tools", &old, || interop::both_ways(Version::V3_9)),
         trial("broker_and_its_tools", &current, || interop::both_ways(Version::V4_3)),
+        trial("old_broker_and_kcat", &old_kcat, || kcat::both_ways(Version::V3_9)),
+        trial("broker_and_kcat", &current_kcat, || kcat::both_ways(Version::V4_3)),
+        trial("old_broker_transactions", &old_jdk, || transactions::aborted_records_stay_hidden(Version::V3_9)),
+        trial("transactions", &current_jdk, || transactions::aborted_records_stay_hidden(Version::V4_3)),
+        trial("compacted_topic", &current, compaction::survivors_are_read_once),
         trial("old_broker_groups", &old, || groups::classic(Version::V3_9)),
         trial("groups", &current, || groups::classic(Version::V4_3)),
         trial("groups_of_the_consumer_protocol", &current, || groups::consumer(Version::V4_3)),
@@ -22,4 +33,9 @@ fn main() -> std::process::ExitCode {
         trial("brokers_die_and_freeze", &current, faults::brokers_die_and_freeze),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// What is missing of a broker and of something else that a test needs.
+fn both(broker: &Result<Distribution, Unavailable>, find: fn() -> Result<(), Unavailable>) -> Result<(), Unavailable> {
+    broker.clone().and_then(|_| find())
 }
