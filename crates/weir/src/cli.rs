@@ -131,13 +131,29 @@ same process: four fifths of the events go over two TCP connections, one fifth o
 At the end the ledger is printed: what was sent, received, made durable, delivered, and found
 again in the finished files. The exit code is 0 only if every line of it closes, else 4.
 
+With --kafka there are two agents: edge (syslog over TCP -> durable log -> Kafka) and hub (Kafka ->
+files). Three brokers of Apache Kafka are started on 127.0.0.1 and end with the demo, their data with
+them. That takes Java 17 or later and, the first time, Maven to fetch 55 MB; or name brokers that run.
+Every line is numbered, so that the ledger also says what is missing and what is there twice.
+
 Examples:
   weir demo --for 20s
   weir demo --rate 100k/s --dir demo        the log in demo/log, the files in demo/files
   weir demo --input firewall.log --for 1m   your own lines; syslog stamps become the time of sending
   weir demo --for 10s --json                the report for a script
-  weir demo --dir demo                      kill -9 it, start it again: nothing durable is lost")]
+  weir demo --dir demo                      kill -9 it, start it again: nothing durable is lost
+  weir demo --kafka --for 20s               two agents with Kafka between them
+  weir demo --kafka --kill --for 20s        the same, and kill -9 of a broker half way")]
 pub(crate) struct DemoArgs {
+    /// Two tiers with Kafka between them: an edge agent (syslog -> durable log -> Kafka) and a hub agent (Kafka -> files)
+    #[arg(long, conflicts_with = "admin")]
+    pub(crate) kafka: bool,
+    /// Brokers to use instead of starting three; the demo makes a topic there and leaves it
+    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',', requires = "kafka")]
+    pub(crate) brokers: Vec<String>,
+    /// Kill one of the three brokers (kill -9) half way, or after 5 s
+    #[arg(long, requires = "kafka", conflicts_with = "brokers")]
+    pub(crate) kill: bool,
     /// Events per second over all connections, as 20k/s; unlimited: as fast as the agent takes them, UDP at 10k/s
     #[arg(long, default_value = "20k/s")]
     pub(crate) rate: String,

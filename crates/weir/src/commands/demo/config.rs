@@ -16,17 +16,9 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Below `dir`, or below a new temporary folder that nobody else uses. Makes the folder if `create`.
-    pub(crate) fn new(dir: Option<&Path>, create: bool) -> Result<Self, Failure> {
+    /// Below `dir`, or below a new temporary folder that nobody else uses.
+    pub(crate) fn new(dir: Option<&Path>) -> Result<Self, Failure> {
         let dir = dir.map_or_else(unused_folder, Path::to_owned);
-        if create {
-            std::fs::create_dir_all(&dir).map_err(|error| {
-                Failure::because(
-                    &format!("the folder {} cannot be made; choose another with --dir", dir.display()),
-                    &error,
-                )
-            })?;
-        }
         if dir.to_str().is_none() {
             return Err(Failure::new(format!(
                 "{} is not UTF-8, which a configuration must be; choose another with --dir",
@@ -34,6 +26,16 @@ impl Places {
             )));
         }
         Ok(Self { log: dir.join("log"), files: dir.join("files"), dir })
+    }
+
+    /// Makes the folder of both, unless it is there.
+    pub(crate) fn make(&self) -> Result<(), Failure> {
+        std::fs::create_dir_all(&self.dir).map_err(|error| {
+            Failure::because(
+                &format!("the folder {} cannot be made; choose another with --dir", self.dir.display()),
+                &error,
+            )
+        })
     }
 }
 
@@ -61,6 +63,11 @@ impl Ports {
         take().map_err(|error: std::io::Error| Failure::because("there is no free port on 127.0.0.1", &error))
     }
 
+    /// The number of the TCP port.
+    pub(crate) fn tcp(&self) -> u16 {
+        self.numbers.0
+    }
+
     /// Lets go of them; their numbers, TCP first.
     pub(crate) fn release(self) -> (u16, u16) {
         let Self { tcp, udp, numbers } = self;
@@ -77,9 +84,7 @@ pub(crate) fn text(places: &Places, ports: &Ports, admin: Option<&str>) -> Strin
         None => "# admin = \"127.0.0.1:9600\"    # with it: weir status, /metrics, /health".to_owned(),
     };
     let log = quoted(&places.log.display().to_string());
-    // A percent sign begins an escape in the path of this sink.
-    let files = places.files.display().to_string().replace('%', "%%");
-    let files = quoted(&format!("{files}/%Y-%m-%d/%H"));
+    let files = path_template(places);
     format!(
         r#"# The configuration of `weir demo`: an ordinary one. Save it, change it, `weir run` it.
 # What each option means: weir components TYPE.
@@ -113,8 +118,14 @@ roll_time = "500 ms"
     )
 }
 
+/// Where the sink puts files: by day and hour. A percent sign of the folder's own begins no escape.
+pub(crate) fn path_template(places: &Places) -> String {
+    let files = places.files.display().to_string().replace('%', "%%");
+    quoted(&format!("{files}/%Y-%m-%d/%H"))
+}
+
 /// A TOML string. What looks like a variable is not one.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for character in text.replace("${", "$${").chars() {
         match character {
@@ -136,7 +147,7 @@ mod tests {
     #[test]
     fn odd_folders_are_quoted() {
         let dir = Path::new("/nowhere/a \"b\" \\ ${HOME} 100%\t\u{7f}");
-        let places = Places::new(Some(dir), false).expect("UTF-8");
+        let places = Places::new(Some(dir)).expect("UTF-8");
         let ports = Ports::reserve().expect("ports");
         let checked = crate::configuration::check_text("demo.toml", &text(&places, &ports, Some("127.0.0.1:0")));
         assert!(checked.diagnostics.is_empty(), "{}", checked.diagnostics);

@@ -131,22 +131,25 @@ impl Books {
 }
 
 /// Two numbers that must be equal.
-struct Balance {
-    says: &'static str,
-    left: u64,
-    right: u64,
+pub(super) struct Balance {
+    /// What must be equal, in words.
+    pub(super) says: &'static str,
+    pub(super) left: u64,
+    pub(super) right: u64,
 }
 
 impl Balance {
-    fn closes(&self) -> bool {
+    pub(super) fn closes(&self) -> bool {
         self.left == self.right
     }
 
-    fn residue(&self) -> String {
+    /// The line of a balance that is open.
+    pub(super) fn residue(&self) -> String {
         format!("{}: {} is not {}", self.says, self.left, self.right)
     }
 
-    fn verdict(&self) -> String {
+    /// Whether it closes, for the table.
+    pub(super) fn verdict(&self) -> String {
         let verdict = match self.left.abs_diff(self.right) {
             0 => "closes".to_owned(),
             residue => format!("OPEN by {}", grouped(residue)),
@@ -200,24 +203,9 @@ impl Report {
             approx_bytes(self.resident_bytes),
         );
         out.push_str(&self.ledger.render());
-        let mut latencies = Table::new(&["", ">p50", ">p99", ">p99.9", ">max"]);
-        for (what, latency) in
-            [("created -> durable", self.created_to_durable), ("created -> in file", self.created_to_file)]
-        {
-            let values = [latency.p50_ms, latency.p99_ms, latency.p999_ms, latency.max_ms];
-            let values = values.map(|value| milliseconds(&latency, value));
-            latencies.row(std::iter::once(what.to_owned()).chain(values));
-        }
-        out.push_str(&format!("\n{}\n", latencies.render("  ")));
-        if self.sent.skipped > 0 {
-            let skipped = grouped(self.sent.skipped);
-            out.push_str(&format!(
-                "{skipped} events were due but not sent: the senders were a second behind their rate\n"
-            ));
-        }
-        for error in &self.sent.errors {
-            out.push_str(&format!("a sender ended early: {error}\n"));
-        }
+        let rows = [("created -> durable", self.created_to_durable), ("created -> in file", self.created_to_file)];
+        out.push_str(&format!("\n{}\n", latencies(&rows)));
+        out.push_str(&self.sent.remarks());
         out.push_str(&format!("log {}, files {}\n", self.log, self.files));
         match self.ledger.closes {
             true => out.push_str("ledger closes: nothing was lost"),
@@ -225,6 +213,17 @@ impl Report {
         }
         out
     }
+}
+
+/// A table of latencies.
+pub(super) fn latencies(rows: &[(&str, LatencyStatus)]) -> String {
+    let mut table = Table::new(&["", ">p50", ">p99", ">p99.9", ">max"]);
+    for (what, latency) in rows {
+        let values = [latency.p50_ms, latency.p99_ms, latency.p999_ms, latency.max_ms];
+        let values = values.map(|value| milliseconds(latency, value));
+        table.row(std::iter::once((*what).to_owned()).chain(values));
+    }
+    table.render("  ")
 }
 
 #[cfg(test)]

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 use weir_codec::synth::SynthOptions;
-use weir_lab::Target;
-use weir_lab::sender::{Input, Limit, LineTime, Progress, SendError, SendOptions, SendReport};
+use weir_lab::sender::{Input, Limit, LineTime, Progress, SendError, SendOptions, SendReport, StampOptions};
+use weir_lab::{Sequences, Target};
 
 use crate::exit::Failure;
+use crate::text::grouped;
 
 /// Share of the events that goes over UDP, if the rate is bounded.
 const UDP_SHARE: f64 = 0.2;
@@ -31,7 +32,7 @@ pub(super) struct LoadOptions {
 /// What to send, and where.
 pub(super) struct LoadTargets {
     tcp: SendOptions,
-    udp: SendOptions,
+    udp: Option<SendOptions>,
 }
 
 impl LoadOptions {
@@ -44,7 +45,19 @@ impl LoadOptions {
         // Seed of the third connection: connections of one sender count up from theirs.
         let mut udp = self.options(&format!("udp://127.0.0.1:{udp_port}"), 1 + TCP_CONNECTIONS as u64);
         udp.events_per_second = Some(rate.map_or(UDP_RATE_UNLIMITED, |rate| rate * UDP_SHARE));
-        LoadTargets { tcp, udp }
+        LoadTargets { tcp, udp: Some(udp) }
+    }
+
+    /// Over TCP alone, which loses nothing on the way, each line with producer and sequence number, so that a reader can
+    /// tell what is missing and what is there twice.
+    pub(super) fn stamped(&self, tcp_port: u16) -> LoadTargets {
+        let mut tcp = self.options(&format!("tcp://127.0.0.1:{tcp_port}"), 1);
+        tcp.connections = TCP_CONNECTIONS;
+        tcp.events_per_second = self.events_per_second;
+        // No number twice in one folder: no event takes less than the nanosecond that a later run is later.
+        let first_sequence = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as u64);
+        tcp.stamp = Some(StampOptions { first_sequence, ..StampOptions::default() });
+        LoadTargets { tcp, udp: None }
     }
 
     fn options(&self, target: &str, seed: u64) -> SendOptions {
@@ -77,12 +90,30 @@ pub(super) struct Sent {
     pub(super) skipped: u64,
     /// Why connections ended early.
     pub(super) errors: Vec<String>,
+    /// The numbers of what was sent over TCP, if it was stamped.
+    #[serde(skip)]
+    pub(super) sequences: Sequences,
 }
 
 impl Sent {
     /// All of it.
     pub(super) fn total(&self) -> u64 {
         self.tcp + self.udp
+    }
+
+    /// Lines about what did not go as wished.
+    pub(super) fn remarks(&self) -> String {
+        let mut out = String::new();
+        if self.skipped > 0 {
+            let skipped = grouped(self.skipped);
+            out.push_str(&format!(
+                "{skipped} events were due but not sent: the senders were a second behind their rate\n"
+            ));
+        }
+        for error in &self.errors {
+            out.push_str(&format!("a sender ended early: {error}\n"));
+        }
+        out
     }
 }
 
@@ -91,31 +122,40 @@ type Sender = JoinHandle<Result<SendReport, SendError>>;
 /// Senders at work.
 pub(super) struct Load {
     tcp: (Sender, Arc<Progress>),
-    udp: (Sender, Arc<Progress>),
+    udp: Option<(Sender, Arc<Progress>)>,
 }
 
 impl Load {
     pub(super) fn start(targets: &LoadTargets) -> Result<Self, Failure> {
-        Ok(Self { tcp: start("demo-tcp", &targets.tcp)?, udp: start("demo-udp", &targets.udp)? })
+        let udp = targets.udp.as_ref().map(|options| start("demo-udp", options)).transpose()?;
+        Ok(Self { tcp: start("demo-tcp", &targets.tcp)?, udp })
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.tcp.0.is_finished() && self.udp.0.is_finished()
+        self.senders().all(|(thread, _)| thread.is_finished())
     }
 
     pub(super) fn sent_so_far(&self) -> u64 {
-        self.tcp.1.events() + self.udp.1.events()
+        self.senders().map(|(_, progress)| progress.events()).sum()
     }
 
     /// Stops sending; what was sent.
     pub(super) fn end(self) -> Result<Sent, Failure> {
-        self.tcp.1.stop();
-        self.udp.1.stop();
+        self.senders().for_each(|(_, progress)| progress.stop());
         // Both are joined before either may fail: no sender outlives the demo.
-        let (tcp, udp) = (join(self.tcp.0), join(self.udp.0));
+        let (tcp, udp) = (join(self.tcp.0), self.udp.map(|(thread, _)| join(thread)).transpose());
         let (tcp, udp) = (tcp?, udp?);
-        let errors = tcp.errors.iter().chain(&udp.errors).cloned().collect();
-        Ok(Sent { tcp: tcp.events, udp: udp.events, skipped: tcp.skipped + udp.skipped, errors })
+        let mut sent = Sent { tcp: tcp.events, sequences: tcp.sequences(), ..Sent::default() };
+        for report in std::iter::once(tcp).chain(udp.clone()) {
+            sent.skipped += report.skipped;
+            sent.errors.extend(report.errors);
+        }
+        sent.udp = udp.map_or(0, |report| report.events);
+        Ok(sent)
+    }
+
+    fn senders(&self) -> impl Iterator<Item = &(Sender, Arc<Progress>)> {
+        std::iter::once(&self.tcp).chain(&self.udp)
     }
 }
 

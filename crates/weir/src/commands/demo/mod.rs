@@ -10,9 +10,11 @@
 //! demo.
 
 mod config;
+mod kafka;
 mod ledger;
 mod load;
 mod panel;
+mod view;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -20,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use weir_config::units;
 use weir_engine::agent::{Agent, FinalReport};
-use weir_lab::files::{FilesTotals, read_files};
+use weir_lab::files::{FilesAccount, FilesTotals, read_files};
 
 use self::config::{Places, Ports};
 use self::ledger::{Books, Report};
@@ -40,14 +42,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const SETTLE: Duration = Duration::from_secs(3);
 
 pub(crate) fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
+    if args.kafka {
+        return kafka::demo(args);
+    }
     let load_options = load_options(args)?;
-    let places = Places::new(args.dir.as_deref(), !args.print_config)?;
+    let places = Places::new(args.dir.as_deref())?;
     let ports = Ports::reserve()?;
     let text = config::text(&places, &ports, args.admin.as_deref());
     if args.print_config {
         print(text.trim_end());
         return Ok(Exit::Success);
     }
+    places.make()?;
     let checked = configuration::check_text("demo.toml", &text);
     configuration::show(&checked.diagnostics);
     let Some(plan) = checked.plan else {
@@ -139,11 +145,13 @@ fn finish(
 
 /// Counts the lines of finished files, as anybody could with `wc -l`.
 fn count(files: &Path) -> Result<FilesTotals, Failure> {
+    read(files).map(|found| found.totals)
+}
+
+/// Reads finished files whole; a folder that is not there yet has none.
+fn read(files: &Path) -> Result<FilesAccount, Failure> {
     if !files.exists() {
-        return Ok(FilesTotals::default());
+        return Ok(FilesAccount::default());
     }
-    match read_files(files) {
-        Ok(found) => Ok(found.totals),
-        Err(error) => Err(Failure::because("the finished files cannot be counted", &error)),
-    }
+    read_files(files).map_err(|error| Failure::because("the finished files cannot be counted", &error))
 }
