@@ -1,5 +1,7 @@
 //! What all Kafka components that write share: how batches are compressed, spread and acknowledged.
 
+use std::time::Duration;
+
 use weir_codec::record_batch::{Compression, Encoder, EncoderOptions};
 use weir_config::{Diagnostics, Kind, OptionSpec, Options};
 use weir_kafka::{Acks, ProducerOptions};
@@ -127,12 +129,13 @@ impl ProduceSpec {
         })
     }
 
-    /// The client's options.
-    pub(crate) fn producer_options(&self) -> ProducerOptions {
+    /// The client's options. Of `request_timeout` two thirds are for the replicas, the rest for the way.
+    pub(crate) fn producer_options(&self, request_timeout: Duration) -> ProducerOptions {
         ProducerOptions {
             acks: self.acks,
             idempotent: self.idempotent,
             in_flight_bytes_max: self.in_flight_bytes,
+            replication_timeout: request_timeout.mul_f64(2.0 / 3.0),
             ..ProducerOptions::default()
         }
     }

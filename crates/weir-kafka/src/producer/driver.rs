@@ -297,7 +297,9 @@ impl Driver {
             let frame = produce_frame(&connection, version, &self.options, &parts);
             connection.submit::<ProduceRequest>(frame, version)
         });
-        let timeout = self.options.replication_timeout + self.cluster.options().connection.request_timeout;
+        // A broker that waits for replicas answers at the end of that wait; half of it more is for the way.
+        let patience = self.options.replication_timeout.mul_f64(1.5);
+        let timeout = self.cluster.options().connection.request_timeout.max(patience);
         let events = self.events.clone();
         tokio::spawn(async move {
             let answer = match pending {

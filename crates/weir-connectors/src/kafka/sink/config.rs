@@ -1,6 +1,7 @@
 //! Options of the Kafka sink.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_codec::record_batch::{Compression, HeaderSelection, Recompressor};
 use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, Options, TypeSpec};
@@ -114,9 +115,9 @@ impl KafkaSinkSpec {
 
     /// The producer's options. Its room is what the sink lets in, and one delivery more, so that the sink waits at a
     /// place where it can still say no.
-    pub(super) fn producer_options(&self) -> ProducerOptions {
+    pub(super) fn producer_options(&self, request_timeout: Duration) -> ProducerOptions {
         let in_flight_bytes_max = self.produce.in_flight_bytes + 2 * self.batch_bytes;
-        ProducerOptions { in_flight_bytes_max, ..self.produce.producer_options() }
+        ProducerOptions { in_flight_bytes_max, ..self.produce.producer_options(request_timeout) }
     }
 
     pub(super) fn encoder(&self) -> BatchEncoder {

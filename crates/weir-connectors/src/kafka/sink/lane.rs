@@ -48,7 +48,8 @@ impl KafkaSink {
         let connected = Cluster::connect(self.options.clone()).await;
         let cluster = connected.map_err(|error| failure(format!("no connection to {}", self.spec.brokers()), error))?;
         tracing::info!(sink = %self.name, brokers = cluster.brokers().len(), "connected to Kafka");
-        let producer = Producer::new(&cluster, self.spec.producer_options());
+        let request_timeout = self.options.connection.request_timeout;
+        let producer = Producer::new(&cluster, self.spec.producer_options(request_timeout));
         let (record, encoder) = (self.spec.record.clone(), self.spec.encoder());
         let batch_bytes_max = self.spec.produce.record_batch_bytes_max;
         let client = Arc::new(Client::new(cluster, producer, record, encoder, batch_bytes_max));
