@@ -1,5 +1,8 @@
 //! The real binary against real servers and their own tools. Ignored, with the reason, where they cannot be had.
 
+mod edge;
+mod support;
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -9,7 +12,11 @@ use weir_servers::trial;
 
 fn main() -> std::process::ExitCode {
     let kafka = Distribution::find(Version::V4_3);
-    let trials = vec![trial("kafka_reads_our_segments", &kafka, kafka_reads_our_segments)];
+    let trials = vec![
+        trial("kafka_reads_our_segments", &kafka, kafka_reads_our_segments),
+        trial("edge_brokers_die", &kafka, edge::brokers_die_and_nothing_is_lost_or_doubled),
+        trial("edge_agent_killed", &kafka, edge::an_agent_killed_repeats_only_what_was_in_flight),
+    ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
