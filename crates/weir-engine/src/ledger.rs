@@ -9,11 +9,14 @@
 //! stored, the group what was acknowledged. A residue at rest is a fault of ours, and says so in `/health`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+
+use crate::status::PartitionStatus;
 
 /// Largest latency kept apart, one hour; what is later counts as one hour.
 const LATENCY_MS_MAX: u64 = 3_600_000;
@@ -127,6 +130,65 @@ pub struct SourceLedger {
     pub flagged: AtomicU64,
     /// Connections open now, where the source has any.
     pub connections: AtomicU64,
+    /// How far it is in each partition of what it reads, where that has partitions. Replaced as a whole.
+    partitions: Mutex<Vec<SourcePartition>>,
+    /// Why it works less than it should, by subject; empty if nothing is wrong.
+    troubles: Mutex<BTreeMap<String, String>>,
+}
+
+/// How far a source is in one partition of what it reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePartition {
+    /// The topic, or what else the partition belongs to.
+    pub topic: Arc<str>,
+    /// Number of the partition.
+    pub partition: u32,
+    /// Everything below is in the channels, as durably as they promise.
+    pub position: u64,
+    /// Events there are at and behind the position.
+    pub lag_events: u64,
+    /// Time of the oldest of them, milliseconds since 1970 UTC, as far as it is known.
+    pub oldest_ms: Option<i64>,
+}
+
+impl SourceLedger {
+    /// Says how far the source is now; replaces what was said before.
+    pub fn set_partitions(&self, partitions: Vec<SourcePartition>) {
+        *self.partitions.lock() = partitions;
+    }
+
+    /// How far the source is, seen at `now_ms`.
+    #[must_use]
+    pub fn partitions(&self, now_ms: i64) -> Vec<PartitionStatus> {
+        let status = |partition: &SourcePartition| PartitionStatus {
+            topic: partition.topic.to_string(),
+            partition: partition.partition,
+            position: partition.position,
+            lag_events: partition.lag_events,
+            // Nothing waits: no lag, however old the last event was.
+            lag_seconds: match partition.oldest_ms {
+                Some(oldest_ms) if partition.lag_events > 0 => now_ms.saturating_sub(oldest_ms).max(0) as f64 / 1e3,
+                _ => 0.0,
+            },
+        };
+        self.partitions.lock().iter().map(status).collect()
+    }
+
+    /// Says why the source works less than it should because of `subject`, or with `None` that it does no more; health
+    /// shows it.
+    pub fn set_trouble(&self, subject: &str, reason: Option<String>) {
+        let mut troubles = self.troubles.lock();
+        match reason {
+            Some(reason) => troubles.insert(subject.to_owned(), reason),
+            None => troubles.remove(subject),
+        };
+    }
+
+    /// Why the source works less than it should.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<String> {
+        self.troubles.lock().values().cloned().collect()
+    }
 }
 
 /// What one sink group delivered.
@@ -192,5 +254,29 @@ impl SinkLedger {
     #[must_use]
     pub fn last_failure(&self) -> Option<String> {
         self.last_failure.lock().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: a source that is behind, then has caught up; a trouble that comes and goes.
+    /// Guarantees: the lag in seconds is the age of what waits, and none if nothing waits.
+    #[test]
+    fn lag_is_the_age_of_what_waits() {
+        let ledger = SourceLedger::default();
+        let mut partition =
+            SourcePartition { topic: "t".into(), partition: 3, position: 10, lag_events: 5, oldest_ms: Some(1_000) };
+        ledger.set_partitions(vec![partition.clone()]);
+        assert_eq!(ledger.partitions(3_500)[0].lag_seconds, 2.5);
+        assert_eq!(ledger.partitions(0)[0].lag_seconds, 0.0, "a clock ahead of ours");
+        partition.lag_events = 0;
+        ledger.set_partitions(vec![partition]);
+        assert_eq!(ledger.partitions(3_500)[0].lag_seconds, 0.0);
+        ledger.set_trouble("t-3", Some("rests".to_owned()));
+        assert_eq!(ledger.troubles(), ["rests"]);
+        ledger.set_trouble("t-3", None);
+        assert!(ledger.troubles().is_empty());
     }
 }

@@ -89,6 +89,24 @@ pub struct SourceStatus {
     pub durable_latency: LatencyStatus,
     /// Received events.
     pub rate: RateStatus,
+    /// How far it is in each partition of what it reads, where that has partitions.
+    #[serde(default)]
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// How far a source is in a partition of what it reads.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartitionStatus {
+    /// The topic, or what else the partition belongs to.
+    pub topic: String,
+    /// Number of the partition.
+    pub partition: u32,
+    /// Everything below is in the channels.
+    pub position: u64,
+    /// Events there are at and behind the position.
+    pub lag_events: u64,
+    /// Age of the oldest of them: now minus its own timestamp; 0 if there is none.
+    pub lag_seconds: f64,
 }
 
 /// A channel.

@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use weir_engine::ledger::LatencyStatus;
-use weir_engine::status::{AgentStatus, GroupStatus, SourceStatus};
+use weir_engine::status::{AgentStatus, GroupStatus, PartitionStatus, SourceStatus};
 
 /// The text of all metrics.
 pub(crate) fn encode(status: AgentStatus) -> Result<String, Error> {
@@ -150,9 +150,40 @@ impl StatusCollector {
         )?;
         let connections = self.0.sources.iter().map(|source| (source_labels(source), source.connections as f64));
         gauges(encoder, "source_connections", "Connections open now", connections.collect())?;
+        self.source_partitions(encoder)?;
         let latencies =
             self.0.sources.iter().flat_map(|source| quantiles(source_labels(source), &source.durable_latency));
         gauges(encoder, "source_durable_latency_ms", "Event time to receipt, by quantile", latencies.collect())
+    }
+
+    fn source_partitions(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        // Numbers as text, which outlives the labels that borrow it.
+        let numbered: Vec<_> = self
+            .0
+            .sources
+            .iter()
+            .flat_map(|source| source.partitions.iter().map(move |part| (source, part, part.partition.to_string())))
+            .collect();
+        let all = |value: fn(&PartitionStatus) -> f64| -> Vec<Sample<'_, f64>> {
+            numbered
+                .iter()
+                .map(|(source, part, number)| {
+                    let labels = vec![
+                        ("source", source.name.as_str()),
+                        ("topic", part.topic.as_str()),
+                        ("partition", number.as_str()),
+                    ];
+                    (labels, value(part))
+                })
+                .collect()
+        };
+        gauges(
+            encoder,
+            "source_partition_lag_events",
+            "Events of the partition that are not yet in the channels",
+            all(|part| part.lag_events as f64),
+        )?;
+        gauges(encoder, "source_partition_lag_seconds", "Age of the oldest of them", all(|part| part.lag_seconds))
     }
 
     fn channels(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {

@@ -112,6 +112,10 @@ impl Watched {
 
     fn health(&self, status: &AgentStatus) -> HealthStatus {
         let mut degraded = self.shared.troubles.lock().clone();
+        for source in &self.shared.sources {
+            let troubles = source.ledger.troubles();
+            degraded.extend(troubles.into_iter().map(|trouble| format!("source {}: {trouble}", source.name)));
+        }
         for (_, channel) in &self.shared.channels {
             let troubles = channel.usage().degraded;
             degraded.extend(troubles.into_iter().map(|trouble| format!("channel {}: {trouble}", channel.name())));
@@ -164,6 +168,7 @@ impl Watch {
             connections: ledger.connections.load(Relaxed),
             durable_latency: ledger.durable_latency.status(),
             rate: self.rate(&source_key(&source.name)),
+            partitions: ledger.partitions(now_ms()),
         }
     }
 

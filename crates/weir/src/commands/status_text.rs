@@ -83,7 +83,26 @@ fn sources(sources: &[SourceStatus]) -> String {
             reasons(&source.faults),
         ]);
     }
-    table.render("")
+    let mut out = table.render("");
+    for source in sources.iter().filter(|source| !source.partitions.is_empty()) {
+        out.push_str(&lag(source));
+    }
+    out
+}
+
+/// One line about the partitions of a source: their number, what waits in them, and which is furthest behind.
+fn lag(source: &SourceStatus) -> String {
+    let partitions = &source.partitions;
+    let events: u64 = partitions.iter().map(|partition| partition.lag_events).sum();
+    let furthest = partitions.iter().max_by(|a, b| a.lag_seconds.total_cmp(&b.lag_seconds));
+    let behind = match furthest.filter(|furthest| furthest.lag_seconds > 0.0) {
+        Some(furthest) => {
+            let age = approx_duration(Duration::from_secs_f64(furthest.lag_seconds));
+            format!(", {}-{} is {age} behind", furthest.topic, furthest.partition)
+        }
+        None => String::new(),
+    };
+    format!("  {}: {} partitions, {} events to read{behind}\n", source.name, partitions.len(), grouped(events))
 }
 
 fn channels(channels: &[ChannelStatus]) -> String {
@@ -171,6 +190,8 @@ fn reasons(counts: &BTreeMap<String, u64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use weir_engine::status::PartitionStatus;
+
     use super::*;
 
     /// Scenario: a degraded agent with rejected events and a failing sink.
@@ -181,14 +202,28 @@ mod tests {
         status.health.ready = true;
         status.health.degraded = vec!["sinks out: disk full".into()];
         let rejected = [("no route".to_owned(), 1200)].into();
-        status.sources = vec![SourceStatus { name: "in".into(), rejected, ..SourceStatus::default() }];
+        let partition = |partition, lag_seconds| PartitionStatus {
+            topic: "t".into(),
+            partition,
+            lag_events: 700,
+            lag_seconds,
+            ..PartitionStatus::default()
+        };
+        let partitions = vec![partition(3, 1.0), partition(4, 5.0)];
+        status.sources = vec![SourceStatus { name: "in".into(), rejected, partitions, ..SourceStatus::default() }];
         status.groups = vec![GroupStatus {
             channel: "spool".into(),
             last_failure: Some("disk full".into()),
             ..GroupStatus::default()
         }];
         let text = render(&status);
-        for wanted in ["degraded: sinks out: disk full", "no route 1,200", "  -  ", ": disk full\n"] {
+        for wanted in [
+            "degraded: sinks out: disk full",
+            "no route 1,200",
+            "  -  ",
+            ": disk full\n",
+            "in: 2 partitions, 1,400 events to read, t-4 is 5 s behind",
+        ] {
             assert!(text.contains(wanted), "{wanted:?} in {text}");
         }
     }
