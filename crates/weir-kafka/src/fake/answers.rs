@@ -114,9 +114,8 @@ impl Broker {
                     (None, Some(log)) if log.leader != self.id => (6, -1),
                     (None, Some(log)) => match part.timestamp {
                         -1 => (0, log.next_offset),
-                        -2 => (0, 0),
-                        // Nothing here has timestamps worth a search.
-                        _ => (0, -1),
+                        -2 => (0, log.start_offset),
+                        time_ms => (0, log.offset_at(time_ms)),
                     },
                 };
                 ListOffsetsPartitionResponse::default()

@@ -200,7 +200,7 @@ impl FakeCluster {
         batches
     }
 
-    fn with_log(&self, topic: &str, partition: usize, change: impl FnOnce(&mut Log)) {
+    pub(super) fn with_log(&self, topic: &str, partition: usize, change: impl FnOnce(&mut Log)) {
         let mut state = self.shared.state();
         let log = state.topics.get_mut(topic).and_then(|logs| logs.get_mut(partition));
         change(log.expect("the test created the partition"));

@@ -13,6 +13,8 @@ pub(super) struct Log {
     pub(super) leader: i32,
     pub(super) leader_epoch: i32,
     pub(super) batches: Vec<Bytes>,
+    /// Retention took what was below.
+    pub(super) start_offset: i64,
     pub(super) next_offset: i64,
     pub(super) batch_bytes_max: usize,
     /// A replica that fetchers are sent to.
@@ -77,6 +79,13 @@ impl Log {
         Ok(None)
     }
 
+    /// The offset of the first batch with a record of this time or a later one; -1 if there is none.
+    pub(super) fn offset_at(&self, time_ms: i64) -> i64 {
+        let headers = self.batches.iter().filter_map(|batch| BatchHeader::parse(batch).ok());
+        let late = |header: &BatchHeader| header.max_timestamp >= time_ms && header.base_offset >= self.start_offset;
+        headers.into_iter().find(late).map_or(-1, |header| header.base_offset)
+    }
+
     /// Forgets what it knows of producers, as after an unclean election.
     pub(super) fn forget_producers(&mut self) {
         // A state with an impossible end makes any next sequence but 0 of a new epoch out of order.
@@ -87,7 +96,7 @@ impl Log {
 
     /// Whole batches from the one with `offset` on, one at least, up to `bytes_max`.
     pub(super) fn read(&self, offset: i64, bytes_max: usize) -> Result<Bytes, i16> {
-        if offset > self.next_offset || offset < 0 {
+        if offset > self.next_offset || offset < self.start_offset {
             return Err(1);
         }
         let mut out = Vec::new();

@@ -7,6 +7,7 @@
 mod answers;
 mod cluster;
 mod consumers;
+mod damage;
 mod fetches;
 mod groups;
 mod log;
