@@ -7,7 +7,11 @@ use weir_engine::registry::Registry;
 #[must_use]
 pub fn registry() -> Registry {
     Registry {
-        sources: vec![crate::syslog::syslog_source_type(), crate::generate::generate_source_type()],
+        sources: vec![
+            crate::syslog::syslog_source_type(),
+            crate::generate::generate_source_type(),
+            crate::kafka::source::kafka_source_type(),
+        ],
         interceptors: vec![
             crate::timestamp::timestamp_interceptor_type(),
             crate::host::host_interceptor_type(),

@@ -7,7 +7,7 @@
 //!   partition.rs  which partition events go to
 //! ```
 //!
-//! The components: [`sink`].
+//! The components: [`sink`], [`source`].
 
 pub mod connection;
 mod encode;
@@ -16,3 +16,4 @@ pub mod produce;
 pub mod record;
 pub mod runtime;
 pub mod sink;
+pub mod source;

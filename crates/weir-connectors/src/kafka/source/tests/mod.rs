@@ -1,0 +1,4 @@
+mod faults;
+mod groups;
+mod reading;
+mod rig;
