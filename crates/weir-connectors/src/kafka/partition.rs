@@ -110,13 +110,15 @@ impl Spread {
     ) -> Placement {
         let count = topic.partitions.len();
         let bytes = batch.body_bytes();
-        let wanted: Box<dyn Fn(&[u8]) -> Option<i32>> = match partitioner {
-            Partitioner::Key => Box::new(move |key| Some(partition_for_key(key, count as u32) as i32)),
-            Partitioner::Header(_) => Box::new(move |text| {
-                let number = std::str::from_utf8(text).ok()?.trim().parse::<i32>().ok()?;
+        if partitioner.takes_whole_batches() {
+            return Placement::whole(self.choose(partitioner, topic, loads, bytes));
+        }
+        let wanted = |value: &[u8]| match partitioner {
+            Partitioner::Header(_) => {
+                let number = std::str::from_utf8(value).ok()?.trim().parse::<i32>().ok()?;
                 usize::try_from(number).is_ok_and(|number| number < count).then_some(number)
-            }),
-            _ => return Placement::whole(self.choose(partitioner, topic, loads, bytes)),
+            }
+            _ => Some(partition_for_key(value, count as u32) as i32),
         };
         let key = names::KEY;
         let header = match partitioner {

@@ -11,7 +11,10 @@ pub const RECORD_OPTIONS: &[OptionSpec] = &[
         "format",
         Kind::Choice(&[
             ("raw", "the value is the body"),
-            ("flume", "the value is Flume's own event, headers inside: what Flume calls useFlumeEventFormat and parseAsFlumeEvent"),
+            (
+                "flume",
+                "the value is Flume's own event, headers inside: what Flume calls useFlumeEventFormat and parseAsFlumeEvent",
+            ),
         ]),
         "raw",
         "What the value of a record is. The header key is always the key of the record, the header timestamp its time.",

@@ -8,7 +8,7 @@ use weir_lab::sender::{Input, StampOptions};
 use weir_lab::{Progress, SendOptions, Sequences, Target, send};
 use weir_servers::kafka::{Cluster, ClusterOptions, Topic};
 
-use crate::support::{Running, eventually, free_port, read_topic};
+use crate::support::{Running, eventually, free_port, read_topic, show};
 
 const PARTITIONS: u32 = 12;
 const EVENTS_PER_SECOND: f64 = 10_000.0;
@@ -84,7 +84,7 @@ pub(crate) fn brokers_die_and_nothing_is_lost_or_doubled() -> Result<(), Failed>
         agent.stop()?;
         let (account, counts) = read_topic(&server.bootstrap(), "t")?;
         let verdict = account.verdict(&report.sequences(), Some(&report.sequences()));
-        println!("{} retries {}", serde_json::to_string(&verdict)?, status["groups"][0]["retries"]);
+        show(&format!("{} retries {}", serde_json::to_string(&verdict)?, status["groups"][0]["retries"]));
         assert!(verdict.is_sound() && verdict.acknowledged > 100_000, "{verdict:?}");
         assert_eq!((verdict.duplicates, verdict.unstamped), (0, 0), "{verdict:?}");
         let (least, most) = (counts.values().min(), counts.values().max());
@@ -139,7 +139,7 @@ pub(crate) fn an_agent_killed_repeats_only_what_was_in_flight() -> Result<(), Fa
         agent.stop()?;
         let (account, _) = read_topic(&server.bootstrap(), "t")?;
         let verdict = account.verdict(&acknowledged, None);
-        println!("{} at most {in_flight_max} in flight", serde_json::to_string(&verdict)?);
+        show(&format!("{} at most {in_flight_max} in flight", serde_json::to_string(&verdict)?));
         assert!(verdict.is_sound(), "{verdict:?}");
         assert!(verdict.duplicates <= in_flight_max, "{verdict:?}");
         Ok(())

@@ -15,6 +15,12 @@ use weir_lab::{Account, Stamp};
 /// How long anything may take before a trial gives up: far above what a busy machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Shows the figures of a trial.
+#[expect(clippy::print_stdout, reason = "for whoever runs the trial; the runner shows it where it is wanted")]
+pub(crate) fn show(text: &str) {
+    println!("{text}");
+}
+
 /// A port nobody listens on now.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port()

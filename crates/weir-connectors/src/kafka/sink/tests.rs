@@ -282,7 +282,11 @@ async fn a_partition_that_does_not_exist_is_set_aside() {
 /// Guarantees: the first goes out byte for byte behind its header; the others with the same events, compressed.
 #[tokio::test]
 async fn batches_at_rest_go_as_they_are() {
-    let cases = [("", Compression::Lz4, true), ("compression = 'zstd'", Compression::Lz4, false), ("", Compression::None, false)];
+    let cases = [
+        ("", Compression::Lz4, true),
+        ("compression = 'zstd'", Compression::Lz4, false),
+        ("", Compression::None, false),
+    ];
     for (options, at_rest, is_same) in cases {
         let mut rig = Rig::new(1, options).await;
         let mut batch = events(0..100);
