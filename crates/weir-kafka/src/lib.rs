@@ -39,7 +39,8 @@ mod wire;
 pub use admin::NewTopic;
 pub use cluster::{Broker, Cluster, ClusterError, ClusterOptions, OffsetAt, OffsetFound, Partition, Topic};
 pub use connection::{
-    ConnectionError, ConnectionOptions, Sasl, ScramMechanism, Secret, Security, TlsError, TlsOptions,
+    ConnectionError, ConnectionOptions, CredentialsError, KerberosCredentials, Sasl, ScramMechanism, Secret, Security,
+    TlsError, TlsOptions, TokenEndpoint, TokenSource,
 };
 pub use error::{ErrorClass, ErrorCode};
 pub use fetch::{FetchError, FetchOptions, Fetched, FetchedBatch, Fetcher, FetcherStatistics};

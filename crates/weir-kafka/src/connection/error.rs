@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::CredentialsError;
 use crate::ErrorCode;
 
 /// Why a connection could not be made, or ended. Every request that waited on it gets a copy.
@@ -78,6 +79,17 @@ pub enum ConnectionError {
         detail: Arc<str>,
         /// The broker's code, if it gave one.
         code: Option<ErrorCode>,
+    },
+    /// There is nothing to show to the broker.
+    #[error("no credentials for {peer} ({mechanism})")]
+    Credentials {
+        /// Host and port.
+        peer: Arc<str>,
+        /// The SASL mechanism.
+        mechanism: &'static str,
+        /// Why.
+        #[source]
+        source: Arc<CredentialsError>,
     },
     /// The broker limits how long credentials hold, and this client could not show them again in time.
     #[error("the session with {peer} ended")]

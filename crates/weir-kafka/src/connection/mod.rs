@@ -12,8 +12,11 @@
 //!
 //! Where a broker limits how long credentials hold, they are shown again on the live connection: see `renewal`.
 
+mod bearer;
+mod credentials;
 mod error;
 mod handle;
+mod kerberos;
 mod line;
 mod options;
 mod pipe;
@@ -22,13 +25,19 @@ mod sasl;
 mod scram;
 mod security;
 mod tls;
+mod token;
 
+pub use credentials::CredentialsError;
 pub use error::ConnectionError;
 pub(crate) use handle::Connection;
 pub use options::{ConnectionOptions, Sasl, ScramMechanism, Secret, Security};
 pub(crate) use security::SecurityContext;
 use tls::TlsContext;
 pub use tls::{TlsError, TlsOptions};
+pub use token::{TokenEndpoint, TokenSource};
+pub use weir_gssapi::Credentials as KerberosCredentials;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod token_tests;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::TlsOptions;
+use super::{KerberosCredentials, TlsOptions, TokenSource};
 
 /// How connections are made and what they may use.
 #[derive(Clone, Debug)]
@@ -63,6 +63,22 @@ pub enum Sasl {
         username: String,
         /// Its password.
         password: Secret,
+    },
+    /// OAUTHBEARER: a token that the broker knows how to check. Whoever reads it can use it, so only with TLS.
+    OauthBearer {
+        /// Where tokens come from.
+        token: TokenSource,
+        /// Names and values that the broker wants besides (KIP-342); names are letters only.
+        extensions: Vec<(String, String)>,
+    },
+    /// GSSAPI: Kerberos, by the system's library, which is loaded when the first connection is made. Each side proves who it
+    /// is; what is sent afterwards is protected by TLS or not at all.
+    Gssapi {
+        /// The first part of the brokers' principals: `kafka` in `kafka/broker1.example.org@EXAMPLE.ORG`. The second is the
+        /// host of their addresses.
+        service: String,
+        /// Who this client is.
+        credentials: KerberosCredentials,
     },
 }
 

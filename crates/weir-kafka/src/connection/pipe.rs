@@ -30,12 +30,16 @@ pub(super) async fn open(peer: &str, tls: Option<&TlsContext>) -> io::Result<(Re
             Ok((Box::new(reading), Box::new(writing)))
         }
         Some(tls) => {
-            let host = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let (reading, writing) = tokio::io::split(tls.handshake(socket, host).await?);
+            let (reading, writing) = tokio::io::split(tls.handshake(socket, host_of(peer)).await?);
             Ok((Box::new(reading), Box::new(writing)))
         }
     }
+}
+
+/// The host in `host:port`, without the brackets of an IPv6 address.
+pub(super) fn host_of(peer: &str) -> &str {
+    let host = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// Writes frames until the connection fails; aborted when nobody holds it any more.

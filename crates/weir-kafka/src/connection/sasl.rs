@@ -7,10 +7,11 @@ use bytes::Bytes;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::StrBytes;
 
+use super::kerberos::Kerberos;
 use super::line::Alone;
-use super::scram::{Scram, ScramError};
+use super::scram::Scram;
 use super::security::Authenticator;
-use super::{Connection, ConnectionError, Sasl, ScramMechanism, Secret};
+use super::{Connection, ConnectionError, CredentialsError, Sasl, ScramMechanism, Secret, bearer, pipe};
 use crate::ErrorCode;
 
 /// Bytes of a SCRAM nonce before encoding.
@@ -22,6 +23,8 @@ impl Sasl {
             Self::Plain { .. } => "PLAIN",
             Self::Scram { mechanism: ScramMechanism::Sha256, .. } => "SCRAM-SHA-256",
             Self::Scram { mechanism: ScramMechanism::Sha512, .. } => "SCRAM-SHA-512",
+            Self::OauthBearer { .. } => "OAUTHBEARER",
+            Self::Gssapi { .. } => "GSSAPI",
         }
     }
 }
@@ -35,6 +38,8 @@ pub(super) struct Opening {
 enum First {
     Plain { username: String, password: Secret },
     Scram { scram: Scram, password: Secret },
+    Bearer { message: String },
+    Kerberos { kerberos: Kerberos, token: Vec<u8> },
 }
 
 /// Gets the credentials for a connection. Asks whoever issues them, but not the broker.
@@ -43,11 +48,25 @@ pub(super) async fn prepare(
     authenticator: &Authenticator,
 ) -> Result<Opening, ConnectionError> {
     let mechanism = authenticator.sasl.name();
+    let unavailable = |error: CredentialsError| ConnectionError::Credentials {
+        peer: connection.peer().clone(),
+        mechanism,
+        source: Arc::new(error),
+    };
     let first = match &*authenticator.sasl {
         Sasl::Plain { username, password } => First::Plain { username: username.clone(), password: password.clone() },
         Sasl::Scram { mechanism: hash, username, password } => {
             let nonce = nonce().map_err(|detail| refused(connection, mechanism, detail, None))?;
             First::Scram { scram: Scram::new(*hash, username, nonce), password: password.clone() }
+        }
+        Sasl::OauthBearer { extensions, .. } => {
+            let token = authenticator.token().await.map_err(unavailable)?;
+            First::Bearer { message: bearer::first_message(&token, extensions) }
+        }
+        Sasl::Gssapi { .. } => {
+            let host = pipe::host_of(connection.peer()).to_owned();
+            let (kerberos, token) = authenticator.ticket(host).await.map_err(unavailable)?;
+            First::Kerberos { kerberos, token }
         }
     };
     Ok(Opening { mechanism, first })
@@ -74,6 +93,19 @@ pub(super) async fn authenticate(
             let verdict = exchange.say_text(last).await?;
             proven.verify(&verdict).map_err(|error| exchange.broken(&error))?;
         }
+        First::Bearer { message } => {
+            let refusal = exchange.say(message).await?;
+            if !refusal.is_empty() {
+                return Err(exchange.conclude(&refusal).await);
+            }
+        }
+        First::Kerberos { mut kerberos, mut token } => loop {
+            let message = exchange.say(token).await?;
+            match kerberos.answer(&message).map_err(|error| exchange.broken(&error))? {
+                Some(answer) => token = answer,
+                None => break,
+            }
+        },
     }
     Ok(u64::try_from(exchange.session_ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis))
 }
@@ -92,7 +124,7 @@ impl Exchange<'_> {
         refused(self.connection, self.mechanism, detail, code)
     }
 
-    fn broken(&self, error: &ScramError) -> ConnectionError {
+    fn broken(&self, error: &dyn std::error::Error) -> ConnectionError {
         self.refused(&error.to_string(), None)
     }
 
@@ -115,6 +147,16 @@ impl Exchange<'_> {
         }
         self.session_ms = response.session_lifetime_ms;
         Ok(response.auth_bytes)
+    }
+
+    /// Ends an exchange that the broker has refused in the words of the mechanism.
+    async fn conclude(&mut self, refusal: &[u8]) -> ConnectionError {
+        let code = match self.say(bearer::ACKNOWLEDGED).await {
+            Err(ConnectionError::Authentication { code, .. }) => code,
+            // What was refused stays so, however the broker ends it.
+            Ok(_) | Err(_) => None,
+        };
+        self.refused(&bearer::explain(refusal), code)
     }
 
     async fn say_text(&mut self, message: String) -> Result<String, ConnectionError> {
