@@ -75,7 +75,10 @@ async fn opening(
         match timeout_at(ends, sasl::prepare(connection, authenticator)).await {
             Ok(Ok(opening)) => return Ok(opening),
             Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "no credentials to go on with; trying on");
+                // Once per renewal: further tries are close together.
+                if failure.is_none() {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "no credentials to go on with; trying on");
+                }
                 failure = Some(error);
             }
             Err(_) => {}

@@ -6,8 +6,11 @@ mod faults;
 mod groups;
 mod interop;
 mod kcat;
+mod kerberos;
+mod oauth;
 mod records;
 mod security;
+mod sessions;
 mod transactions;
 
 use libtest_mimic::Arguments;
@@ -15,9 +18,11 @@ use weir_servers::kafka::{Distribution, Version};
 use weir_servers::{Unavailable, trial};
 
 fn main() -> std::process::ExitCode {
+    let realm_folder = kerberos::announced();
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
     let (old_kcat, current_kcat) = (both(&old, kcat::find), both(&current, kcat::find));
     let (old_jdk, current_jdk) = (both(&old, transactions::find), both(&current, transactions::find));
+    let realm = both(&old, weir_servers::kerberos::find).and(current.clone());
     let trials = vec![
         trial("old_broker_and_its_tools", &old, || interop::both_ways(Version::V3_9)),
         trial("broker_and_its_tools", &current, || interop::both_ways(Version::V4_3)),
@@ -29,7 +34,11 @@ fn main() -> std::process::ExitCode {
         trial("old_broker_groups", &old, || groups::classic(Version::V3_9)),
         trial("groups", &current, || groups::classic(Version::V4_3)),
         trial("groups_of_the_consumer_protocol", &current, || groups::consumer(Version::V4_3)),
-        trial("every_way_in", &current, security::every_way_in),
+        trial("old_broker_every_way_in", &old, || security::every_way_in(Version::V3_9)),
+        trial("every_way_in", &current, || security::every_way_in(Version::V4_3)),
+        trial("old_broker_tokens", &old, || oauth::tokens(Version::V3_9)),
+        trial("tokens", &current, || oauth::tokens(Version::V4_3)),
+        trial("kerberos", &realm, move || kerberos::keytabs(realm_folder.path())),
         trial("brokers_die_and_freeze", &current, faults::brokers_die_and_freeze),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -33,7 +33,7 @@ mod tests;
 pub use certificates::Certificates;
 pub use cluster::{Cluster, ControlError};
 pub use distribution::Distribution;
-pub use options::{ClusterOptions, Listener, Mechanism, PASSWORD, Topic, Tuning, USER, Version};
+pub use options::{ClusterOptions, Kerberos, Listener, Mechanism, PASSWORD, Topic, Tuning, USER, Version};
 pub use probe::{Metadata, PartitionState};
 pub use start::StartError;
 pub use tools::Tools;

@@ -76,6 +76,11 @@ impl Node {
     pub(super) fn start(&self, distribution: &Distribution, options: &ClusterOptions) -> io::Result<()> {
         let mut command =
             distribution.node(options.tuning, &self.folder.join("logging.properties"), &self.properties());
+        if let Some(kerberos) = &options.kerberos {
+            // The launchers' own arguments end with the class; the machine takes further ones from here.
+            let option = format!("-Djava.security.krb5.conf={}", kerberos.configuration.display());
+            command.env("JAVA_TOOL_OPTIONS", option);
+        }
         let process = Process::start(command.current_dir(&self.folder), &self.log())?;
         *self.running() = Some(Running { process, paused: false });
         Ok(())

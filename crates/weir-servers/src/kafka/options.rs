@@ -1,5 +1,7 @@
 //! What a cluster is to be like.
 
+use std::path::PathBuf;
+
 /// The user of every SASL mechanism.
 pub const USER: &str = "weir";
 /// The password of [`USER`], where the mechanism has one.
@@ -40,6 +42,8 @@ pub enum Listener {
     Sasl,
     /// SASL with every [`Mechanism`] over TLS.
     SaslTls,
+    /// SASL with every [`Mechanism`] over TLS; a client shows a certificate as well.
+    SaslMutualTls,
 }
 
 impl Listener {
@@ -50,6 +54,7 @@ impl Listener {
             Self::MutualTls => "MUTUAL_TLS",
             Self::Sasl => "SASL",
             Self::SaslTls => "SASL_TLS",
+            Self::SaslMutualTls => "SASL_MUTUAL_TLS",
         }
     }
 
@@ -58,7 +63,7 @@ impl Listener {
         match self {
             Self::Tls | Self::MutualTls => "SSL",
             Self::Sasl => "SASL_PLAINTEXT",
-            Self::SaslTls => "SASL_SSL",
+            Self::SaslTls | Self::SaslMutualTls => "SASL_SSL",
         }
     }
 
@@ -69,7 +74,12 @@ impl Listener {
 
     /// Whether clients say who they are by SASL.
     pub(super) const fn has_sasl(self) -> bool {
-        matches!(self, Self::Sasl | Self::SaslTls)
+        matches!(self, Self::Sasl | Self::SaslTls | Self::SaslMutualTls)
+    }
+
+    /// Whether clients say who they are by certificates.
+    pub(super) const fn wants_certificates(self) -> bool {
+        matches!(self, Self::MutualTls | Self::SaslMutualTls)
     }
 }
 
@@ -100,6 +110,17 @@ impl Mechanism {
     }
 }
 
+/// What brokers need to take part in Kerberos.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kerberos {
+    /// The realm's `krb5.conf`.
+    pub configuration: PathBuf,
+    /// Who the brokers are: `kafka/127.0.0.1@REALM`; the first part is the name of the service.
+    pub principal: String,
+    /// A keytab with the principal's key.
+    pub keytab: PathBuf,
+}
+
 /// What the Java machines of the brokers are told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub enum Tuning {
@@ -119,6 +140,8 @@ pub struct ClusterOptions {
     pub brokers: u32,
     /// Ways in besides the plain one, each on every node.
     pub listeners: Vec<Listener>,
+    /// Kerberos on every listener with SASL, as the mechanism `GSSAPI`.
+    pub kerberos: Option<Kerberos>,
     /// Properties of every node, stronger than what the launcher sets: (`message.max.bytes`, `65536`).
     pub properties: Vec<(String, String)>,
     /// Quick to start, or fast when warm.
@@ -131,6 +154,7 @@ impl Default for ClusterOptions {
             version: Version::default(),
             brokers: 1,
             listeners: Vec::new(),
+            kerberos: None,
             properties: Vec::new(),
             tuning: Tuning::default(),
         }

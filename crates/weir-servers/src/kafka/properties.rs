@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::certificates::Certificates;
-use super::options::{ClusterOptions, Listener, Mechanism, PASSWORD, USER};
+use super::options::{ClusterOptions, Kerberos, Listener, Mechanism, PASSWORD, USER};
 
 /// What one node is told that the others are not.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,7 +39,7 @@ pub(super) fn of_node(
     for (listener, port) in options.listeners.iter().zip(&place.listeners) {
         write!(advertised, ",{}://127.0.0.1:{port}", listener.name()).expect("a String takes everything");
         write!(protocols, ",{}:{}", listener.name(), listener.protocol()).expect("a String takes everything");
-        secure(*listener, certificates, &mut set);
+        secure(*listener, options, certificates, &mut set);
     }
     set("listeners", &format!("{advertised},CONTROLLER://127.0.0.1:{}", place.controller));
     set("advertised.listeners", &advertised);
@@ -73,18 +73,35 @@ pub(super) fn of_data(folder: &Path) -> String {
     format!("log.dirs={}\n", folder.display())
 }
 
-fn secure(listener: Listener, certificates: Option<&Certificates>, set: &mut impl FnMut(&str, &str)) {
+fn secure(
+    listener: Listener,
+    options: &ClusterOptions,
+    certificates: Option<&Certificates>,
+    set: &mut impl FnMut(&str, &str),
+) {
     let prefix = format!("listener.name.{}", listener.name().to_ascii_lowercase());
     if listener.has_tls() {
         let certificates = certificates.expect("certificates are made for options with a TLS listener");
         store(&format!("{prefix}.ssl.keystore"), &certificates.broker, set);
         store(&format!("{prefix}.ssl.truststore"), &certificates.authority, set);
-        let client = if listener == Listener::MutualTls { "required" } else { "none" };
+        let client = if listener.wants_certificates() { "required" } else { "none" };
         set(&format!("{prefix}.ssl.client.auth"), client);
     }
     if listener.has_sasl() {
         let all = [Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha512, Mechanism::OauthBearer];
-        set(&format!("{prefix}.sasl.enabled.mechanisms"), &all.map(Mechanism::name).join(","));
+        let mut names = all.map(Mechanism::name).join(",");
+        if let Some(Kerberos { principal, keytab, .. }) = &options.kerberos {
+            names += ",GSSAPI";
+            let service = principal.split('/').next().unwrap_or_default();
+            set("sasl.kerberos.service.name", service);
+            let module = format!(
+                "com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true storeKey=true \
+                 keyTab=\"{}\" principal=\"{principal}\";",
+                keytab.display()
+            );
+            set(&format!("{prefix}.gssapi.sasl.jaas.config"), &module);
+        }
+        set(&format!("{prefix}.sasl.enabled.mechanisms"), &names);
         for mechanism in all {
             let key = format!("{prefix}.{}.sasl.jaas.config", mechanism.name().to_ascii_lowercase());
             // What SCRAM checks against is in the cluster's metadata, put there when a node is formatted.
@@ -106,7 +123,7 @@ pub(super) fn of_client(listener: Listener, mechanism: Mechanism, certificates: 
     if listener.has_tls() {
         let certificates = certificates.expect("certificates are made for options with a TLS listener");
         store("ssl.truststore", &certificates.authority, &mut set);
-        if listener == Listener::MutualTls {
+        if listener.wants_certificates() {
             store("ssl.keystore", &certificates.client, &mut set);
         }
     }
