@@ -27,6 +27,8 @@ mod admin;
 mod cluster;
 mod connection;
 mod error;
+#[cfg(test)]
+mod every_code;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod fetch;

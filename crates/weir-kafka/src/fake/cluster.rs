@@ -25,6 +25,8 @@ pub enum Step {
     Serve,
     /// Answers every part of it with this error code, and does nothing.
     Refuse(i16),
+    /// The same, but says it once of the request as a whole. Of Fetch and OffsetFetch; else like `Refuse`.
+    RefuseWhole(i16),
     /// Does what was asked, then answers with this error code.
     ServeThenRefuse(i16),
     /// Waits first.

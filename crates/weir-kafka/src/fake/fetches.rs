@@ -82,14 +82,19 @@ fn has_news(part: &PartitionData) -> bool {
 
 impl Broker {
     /// Waits for records as long as the request says.
-    pub(super) async fn fetch(&self, request: &FetchRequest, refused: Option<i16>, quiet_ms: i32) -> FetchResponse {
+    pub(super) async fn fetch(
+        &self,
+        request: &FetchRequest,
+        refused: Option<i16>,
+        whole: bool,
+        quiet_ms: i32,
+    ) -> FetchResponse {
         let empty = FetchResponse::default().with_throttle_time_ms(quiet_ms);
         let plan = match self.shared.state().fetch_sessions.plan(self.id, request) {
             Ok(plan) => plan,
             Err(code) => return empty.with_error_code(code),
         };
-        // As a broker does, these two are said of the whole request.
-        if let Some(code) = refused.filter(|code| [70, 71].contains(code)) {
+        if let Some(code) = refused.filter(|_| whole) {
             return empty.with_error_code(code);
         }
         let deadline = Instant::now() + Duration::from_millis(request.max_wait_ms.max(0) as u64);

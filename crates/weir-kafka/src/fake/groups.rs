@@ -78,6 +78,13 @@ impl Group {
         self.consumers.expel();
     }
 
+    /// A script that says UNKNOWN_MEMBER_ID makes it so: else the others would wait for that member for ever.
+    fn believe(&mut self, refused: Option<i16>, member: &str) {
+        if refused == Some(25) {
+            self.members.remove(member);
+        }
+    }
+
     fn check(&self, member: &str, generation: i32) -> i16 {
         match () {
             () if !self.consumers.is_empty() => self.consumers.check(member, generation),
@@ -103,6 +110,7 @@ impl Broker {
         let answer = {
             let mut state = self.shared.state();
             if let Some(code) = refused {
+                state.groups.entry(request.group_id.to_string()).or_default().believe(refused, &request.member_id);
                 return JoinGroupResponse::default().with_error_code(code).with_protocol_name(Some(StrBytes::new()));
             }
             let empty = JoinGroupResponse::default().with_protocol_name(Some(StrBytes::new()));
@@ -131,6 +139,7 @@ impl Broker {
             let mut state = self.shared.state();
             let group = state.groups.entry(request.group_id.to_string()).or_default();
             let id = request.member_id.to_string();
+            group.believe(refused, &id);
             let code = refused.unwrap_or(group.check(&id, request.generation_id));
             if code != 0 {
                 return SyncGroupResponse::default().with_error_code(code);
@@ -157,6 +166,7 @@ impl Broker {
     pub(super) fn heartbeat(&self, request: &HeartbeatRequest, refused: Option<i16>) -> HeartbeatResponse {
         let mut state = self.shared.state();
         let group = state.groups.entry(request.group_id.to_string()).or_default();
+        group.believe(refused, &request.member_id);
         let code = refused.unwrap_or(group.check(&request.member_id, request.generation_id));
         HeartbeatResponse::default().with_error_code(code)
     }
@@ -201,28 +211,31 @@ impl Broker {
     }
 
     /// In the form the version of the request has: for one group, or for several.
-    pub(super) fn committed(&self, request: OffsetFetchRequest, refused: Option<i16>) -> OffsetFetchResponse {
+    pub(super) fn committed(
+        &self,
+        request: OffsetFetchRequest,
+        refused: Option<i16>,
+        whole: bool,
+    ) -> OffsetFetchResponse {
         let state = self.shared.state();
-        let code = refused.unwrap_or(0);
+        let of_whole = refused.filter(|_| whole);
+        let of_part = refused.filter(|_| !whole).unwrap_or(0);
         let known = |group: &GroupId, topic: &TopicName, index: i32| {
             let group = state.groups.get(&group.to_string());
             let offset = group.and_then(|group| group.offsets.get(&(topic.to_string(), index)));
-            offset.cloned().unwrap_or((-1, None))
+            offset.cloned().filter(|_| of_part == 0).unwrap_or((-1, None))
         };
         let groups = request.groups.into_iter().map(|group| {
-            let code = match (refused, &group.member_id) {
-                (Some(code), _) => code,
-                (None, None) => 0,
-                (None, Some(member)) => {
-                    let known = state.groups.get(&group.group_id.to_string());
-                    known.map_or(25, |known| known.check(member, group.member_epoch))
-                }
+            let state_of = |member: &StrBytes| {
+                let known = state.groups.get(&group.group_id.to_string());
+                known.map_or(25, |known| known.check(member, group.member_epoch))
             };
+            let code = of_whole.unwrap_or_else(|| group.member_id.as_ref().map_or(0, state_of));
             let topics = group.topics.unwrap_or_default().into_iter().map(|topic| {
                 let parts = topic.partition_indexes.iter().map(|index| {
                     let (offset, metadata) = known(&group.group_id, &topic.name, *index);
                     let part = OffsetFetchResponsePartitions::default().with_partition_index(*index);
-                    part.with_committed_offset(offset).with_metadata(metadata)
+                    part.with_committed_offset(offset).with_metadata(metadata).with_error_code(of_part)
                 });
                 let parts = parts.collect();
                 OffsetFetchResponseTopics::default().with_name(topic.name.clone()).with_partitions(parts)
@@ -238,11 +251,11 @@ impl Broker {
             let parts = topic.partition_indexes.iter().map(|index| {
                 let (offset, metadata) = known(&request.group_id, &topic.name, *index);
                 let part = OffsetFetchResponsePartition::default().with_partition_index(*index);
-                part.with_committed_offset(offset).with_metadata(metadata)
+                part.with_committed_offset(offset).with_metadata(metadata).with_error_code(of_part)
             });
             let parts = parts.collect();
             OffsetFetchResponseTopic::default().with_name(topic.name.clone()).with_partitions(parts)
         });
-        OffsetFetchResponse::default().with_error_code(code).with_topics(topics.collect())
+        OffsetFetchResponse::default().with_error_code(of_whole.unwrap_or(0)).with_topics(topics.collect())
     }
 }

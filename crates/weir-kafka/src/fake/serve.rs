@@ -73,9 +73,10 @@ async fn converse(broker: &Broker, mut socket: TcpStream) -> std::io::Result<()>
 /// The answer to a request behind the correlation id; `None` for what this broker cannot read.
 async fn respond(broker: &Broker, asked: &Asked) -> Option<BytesMut> {
     let refused = match asked.step {
-        Step::Refuse(code) => Some(code),
+        Step::Refuse(code) | Step::RefuseWhole(code) => Some(code),
         _ => None,
     };
+    let whole = matches!(asked.step, Step::RefuseWhole(_));
     let late_code = match asked.step {
         Step::ServeThenRefuse(code) => code,
         _ => 0,
@@ -95,7 +96,7 @@ async fn respond(broker: &Broker, asked: &Asked) -> Option<BytesMut> {
         ApiKey::Produce => reply(asked, |request| broker.produce(request, refused, late_code, quiet_ms)),
         ApiKey::Fetch => {
             let request = FetchRequest::decode(&mut asked.body.clone(), asked.version).ok()?;
-            encode(&broker.fetch(&request, refused, quiet_ms).await, asked.version)
+            encode(&broker.fetch(&request, refused, whole, quiet_ms).await, asked.version)
         }
         ApiKey::ListOffsets => reply(asked, |request| broker.list_offsets(request, refused)),
         ApiKey::InitProducerId => reply(asked, |_: InitProducerIdRequest| broker.producer_id(refused)),
@@ -115,7 +116,7 @@ async fn respond(broker: &Broker, asked: &Asked) -> Option<BytesMut> {
         ApiKey::ConsumerGroupHeartbeat => reply(asked, |request| broker.consumer_heartbeat(&request, refused)),
         ApiKey::LeaveGroup => reply(asked, |request| broker.leave(&request, refused)),
         ApiKey::OffsetCommit => reply(asked, |request| broker.commit(request, refused)),
-        ApiKey::OffsetFetch => reply(asked, |request| broker.committed(request, refused)),
+        ApiKey::OffsetFetch => reply(asked, |request| broker.committed(request, refused, whole)),
         _ => None,
     }
 }

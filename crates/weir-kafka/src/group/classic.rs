@@ -134,7 +134,8 @@ impl Keeper {
         }
         if error.class() == ErrorClass::Fatal {
             self.lose().await?;
-            let known = code == Some(ErrorCode::ILLEGAL_GENERATION);
+            // A member that the coordinator knows must not come by another id: the others would wait for the first.
+            let known = code != Some(ErrorCode::UNKNOWN_MEMBER_ID);
             let id = if known { self.membership.id.clone() } else { String::new() };
             self.set_membership(Membership { id, generation: -1, ..self.membership.clone() });
             self.failures += 1;

@@ -72,21 +72,30 @@ impl Keeper {
         match self.keep(&mut commands).await {
             Stop::Dropped => {}
             Stop::Leave(done) => {
-                // Not behind a join that may be held back; and if the coordinator does not hear it, the session timeout
-                // says it.
-                self.coordinator.forget().await;
-                let _ = match (self.membership.consumer, self.options.instance.is_some()) {
-                    _ if self.membership.id.is_empty() => Ok(()),
-                    (true, _) => self.leave_consumers().await,
-                    (false, false) => self.coordinator.leave(&self.membership).await,
-                    (false, true) => Ok(()),
-                };
+                self.leave().await;
                 let _ = done.send(());
             }
             Stop::Failed(error) => {
+                if self.options.instance.is_none() {
+                    // Else the others wait a session timeout for it.
+                    self.leave().await;
+                }
                 let _ = self.events.send(GroupEvent::Failed(error)).await;
             }
         }
+    }
+
+    /// Says that this member is gone, or if it is static that it will be back. If the coordinator does not hear it, the
+    /// session timeout says it.
+    async fn leave(&self) {
+        // Not behind a join that may be held back.
+        self.coordinator.forget().await;
+        let _ = match (self.membership.consumer, self.options.instance.is_some()) {
+            _ if self.membership.id.is_empty() => Ok(()),
+            (true, _) => self.leave_consumers().await,
+            (false, false) => self.coordinator.leave(&self.membership).await,
+            (false, true) => Ok(()),
+        };
     }
 
     async fn keep(&mut self, commands: &mut mpsc::Receiver<Command>) -> Stop {
