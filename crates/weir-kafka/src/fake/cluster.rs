@@ -161,6 +161,11 @@ impl FakeCluster {
         });
     }
 
+    /// Loses the end of a partition from the batch at `offset` on, as an unclean election does.
+    pub fn truncate(&self, topic: &str, partition: usize, offset: i64) {
+        self.with_log(topic, partition, |log| log.truncate(offset));
+    }
+
     /// Sets the largest batch of a partition, bytes.
     pub fn limit_batch_bytes(&self, topic: &str, partition: usize, bytes: usize) {
         self.with_log(topic, partition, |log| log.batch_bytes_max = bytes);

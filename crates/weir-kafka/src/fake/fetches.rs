@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::FetchPartition;
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
 use tokio::time::Instant;
 
@@ -77,7 +77,7 @@ impl FetchSessions {
 
 fn has_news(part: &PartitionData) -> bool {
     let empty = part.records.as_ref().is_none_or(Bytes::is_empty);
-    part.error_code != 0 || !empty || part.preferred_read_replica.0 >= 0
+    part.error_code != 0 || !empty || part.preferred_read_replica.0 >= 0 || part.diverging_epoch.end_offset >= 0
 }
 
 impl Broker {
@@ -138,6 +138,10 @@ impl Broker {
         }
         if let Some(replica) = named.filter(|replica| *replica != self.id) {
             return data.with_preferred_read_replica(BrokerId(replica));
+        }
+        let compared = Some(asked.last_fetched_epoch).filter(|epoch| *epoch >= 0);
+        if let Some((epoch, end)) = compared.and_then(|epoch| log.diverges(asked.fetch_offset, epoch)) {
+            return data.with_diverging_epoch(EpochEndOffset::default().with_epoch(epoch).with_end_offset(end));
         }
         match log.read(asked.fetch_offset, usize::try_from(asked.partition_max_bytes).unwrap_or(0)) {
             Err(code) => data.with_error_code(code),

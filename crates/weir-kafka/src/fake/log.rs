@@ -94,6 +94,25 @@ impl Log {
         }
     }
 
+    /// Where epoch `last_epoch`, or the last one before it, ends here, if that is before `offset` or it is not the same.
+    pub(super) fn diverges(&self, offset: i64, last_epoch: i32) -> Option<(i32, i64)> {
+        let headers: Vec<BatchHeader> = self.batches.iter().flat_map(|batch| BatchHeader::parse(batch)).collect();
+        let later = headers.iter().find(|header| header.partition_leader_epoch > last_epoch);
+        let end = later.map_or(self.next_offset, |header| header.base_offset);
+        let before = headers.iter().rev().find(|header| header.base_offset < end)?;
+        let epoch =
+            if later.is_none() && self.leader_epoch == last_epoch { last_epoch } else { before.partition_leader_epoch };
+        (end < offset || epoch < last_epoch).then_some((epoch, end))
+    }
+
+    /// Loses everything from the batch at `offset` on, as with an unclean election.
+    pub(super) fn truncate(&mut self, offset: i64) {
+        self.batches.retain(|batch| BatchHeader::parse(batch).is_ok_and(|header| header.base_offset < offset));
+        self.next_offset = self.next_offset.min(offset);
+        self.leader_epoch += 1;
+        self.producers.clear();
+    }
+
     /// Whole batches from the one with `offset` on, one at least, up to `bytes_max`.
     pub(super) fn read(&self, offset: i64, bytes_max: usize) -> Result<Bytes, i16> {
         if offset > self.next_offset || offset < self.start_offset {

@@ -33,8 +33,8 @@ impl fmt::Debug for FetchedBatch {
 pub(super) struct Split {
     pub(super) batches: Vec<FetchedBatch>,
     pub(super) next_offset: i64,
-    /// Whether there was at least one whole batch, of whatever kind.
-    pub(super) any: bool,
+    /// Leader epochs of the whole batches, of whatever kind, each with the offset of its first batch.
+    pub(super) epochs: Vec<(i32, i64)>,
 }
 
 /// Cuts `records` into whole batches from `offset` on. Control batches are left out, and with `aborted` the batches of
@@ -45,19 +45,21 @@ pub(super) fn split(
     aborted: Option<Vec<AbortedTransaction>>,
 ) -> Result<Split, HeaderError> {
     let mut filter = aborted.map(Aborted::new);
-    let mut out = Split { batches: Vec::new(), next_offset: offset, any: false };
+    let mut out = Split { batches: Vec::new(), next_offset: offset, epochs: Vec::new() };
     while records.len() >= HEADER_BYTES {
         let header = BatchHeader::parse(&records)?;
         if header.total_bytes() > records.len() {
             break;
         }
         let bytes = records.split_to(header.total_bytes());
-        out.any = true;
         let last_offset = header.base_offset + i64::from(header.last_offset_delta.max(0));
         if last_offset < offset {
             continue;
         }
         out.next_offset = last_offset + 1;
+        if out.epochs.last().is_none_or(|(epoch, _)| *epoch < header.partition_leader_epoch) {
+            out.epochs.push((header.partition_leader_epoch, header.base_offset));
+        }
         let hidden = filter.as_mut().is_some_and(|filter| filter.hides(&header, last_offset, &bytes));
         if !header.is_control() && !hidden && header.record_count > 0 {
             out.batches.push(FetchedBatch { header, bytes });
@@ -165,7 +167,7 @@ mod tests {
             assert_eq!((offsets(&split), split.next_offset), (vec![10, 50], 55));
         }
         let nothing = split(Bytes::new(), 15, None).expect("no batch is fine");
-        assert_eq!((nothing.next_offset, nothing.any), (15, false));
+        assert_eq!((nothing.next_offset, nothing.epochs), (15, Vec::new()));
     }
 
     /// Scenario: two producers' transactions interleave; one aborts, then commits another under the same id.

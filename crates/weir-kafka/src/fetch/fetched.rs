@@ -42,6 +42,21 @@ pub enum FetchError {
         /// The offset asked for.
         offset: i64,
     },
+    /// Records that were read are no longer in the log: they were lost with an unclean election (KIP-320). Noticed while a
+    /// partition is read on, not across an assignment.
+    #[error(
+        "{topic}-{partition} was cut back: of what was read up to {offset} it has what is below {intact_to}; go on there"
+    )]
+    Truncated {
+        /// The topic.
+        topic: Arc<str>,
+        /// The partition.
+        partition: i32,
+        /// The offset asked for.
+        offset: i64,
+        /// Up to here, the log is what was read; from here on it is something else, which was not read.
+        intact_to: i64,
+    },
     /// The broker refuses it, and would again.
     #[error("fetching {topic}-{partition} failed with {code}")]
     Refused {
@@ -85,6 +100,7 @@ impl FetchError {
     pub(super) fn place(&self) -> (&Arc<str>, i32) {
         match self {
             Self::OutOfRange { topic, partition, .. }
+            | Self::Truncated { topic, partition, .. }
             | Self::Refused { topic, partition, .. }
             | Self::NotABatch { topic, partition, .. } => (topic, *partition),
         }

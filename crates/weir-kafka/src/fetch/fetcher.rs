@@ -21,9 +21,16 @@ use crate::{Cluster, ClusterError, ConnectionError, ErrorClass, ErrorCode};
 /// enough not to spin, short enough not to keep those waiting.
 const SHORT_WAIT: Duration = Duration::from_millis(10);
 
+/// First version of Fetch in which the broker compares what was read with its log.
+const COMPARING: i16 = 12;
+/// Leader epochs of a partition that are remembered: enough for as many elections between two fetches.
+const EPOCHS_MAX: usize = 8;
+
 /// A partition being read.
 struct Reading {
     offset: i64,
+    /// Leader epochs of what was read, ascending, each with the offset of its first batch.
+    epochs: Vec<(i32, i64)>,
     /// Changes with every assignment, so that late answers to an earlier one are known.
     assignment: u64,
     paused: bool,
@@ -32,6 +39,24 @@ struct Reading {
     replica: Option<(i32, Instant)>,
     pause_until: Option<Instant>,
     failures: u32,
+}
+
+impl Reading {
+    fn remember(&mut self, epochs: Vec<(i32, i64)>) {
+        for (epoch, start) in epochs {
+            if self.epochs.last().is_none_or(|(last, _)| *last < epoch) {
+                self.epochs.push((epoch, start));
+            }
+        }
+        let over = self.epochs.len().saturating_sub(EPOCHS_MAX);
+        self.epochs.drain(..over);
+    }
+
+    /// Where the log and what was read part, if its leader has what was read up to `end_offset` of `epoch` at most.
+    fn intact_to(&self, epoch: i32, end_offset: i64) -> i64 {
+        let later = self.epochs.iter().find(|(read, _)| *read > epoch);
+        later.map_or(self.offset, |(_, start)| *start).min(end_offset)
+    }
 }
 
 /// Why a partition is not fetched now.
@@ -107,6 +132,7 @@ impl Fetcher {
         self.assignments += 1;
         let reading = Reading {
             offset,
+            epochs: Vec::new(),
             assignment: self.assignments,
             paused: false,
             rest: Rest::Wanted,
@@ -229,6 +255,7 @@ impl Fetcher {
         // A random start, so that with more than fits into an answer each partition has its turn.
         let start = fastrand::usize(..keys.len().max(1));
         let (late, early) = keys.split_at(start);
+        let comparing = connection.version::<FetchRequest>().is_ok_and(|version| version >= COMPARING);
         for key in early.iter().chain(late) {
             let Some(reading) = self.readings.get_mut(key) else { continue };
             reading.rest = Rest::InFlight;
@@ -236,7 +263,8 @@ impl Fetcher {
                 Ok(Some(partition)) => partition.leader_epoch,
                 _ => -1,
             };
-            wanted.push(Wanted { key: key.clone(), offset: reading.offset, leader_epoch });
+            let last_epoch = reading.epochs.last().filter(|_| comparing).map_or(-1, |(epoch, _)| *epoch);
+            wanted.push(Wanted { key: key.clone(), offset: reading.offset, leader_epoch, last_epoch });
             asked.push((key.clone(), reading.assignment));
         }
         let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
@@ -345,6 +373,15 @@ impl Fetcher {
             reading.replica = Some((part.preferred_read_replica.0, Instant::now() + age_max));
         }
         let (topic, partition, offset) = (key.0.clone(), key.1, reading.offset);
+        if part.diverging_epoch.end_offset >= 0 {
+            if reading.replica.take().is_none() {
+                let intact_to = reading.intact_to(part.diverging_epoch.epoch, part.diverging_epoch.end_offset);
+                reading.rest = Rest::Stopped;
+                self.ready.push_back(Err(FetchError::Truncated { topic, partition, offset, intact_to }));
+            }
+            // A replica may lack what the leader has; nothing is said before the leader was asked.
+            return;
+        }
         let records = part.records.unwrap_or_default();
         self.statistics.bytes += records.len() as u64;
         let aborted = self.options.read_committed.then(|| part.aborted_transactions.unwrap_or_default());
@@ -360,6 +397,7 @@ impl Fetcher {
             return;
         }
         reading.offset = split.next_offset;
+        reading.remember(split.epochs);
         reading.rest = Rest::Buffered;
         self.ready.push_back(Ok(Fetched {
             topic,
@@ -378,7 +416,13 @@ impl Fetcher {
         reading.failures += 1;
         reading.pause_until = Some(Instant::now() + self.cluster.options().pause(reading.failures));
         if reading.replica.take().is_some() {
-            // A replica may lack what the leader has; nothing is said before the leader was asked.
+            // As above: the leader is asked first.
+            reading.pause_until = None;
+            return;
+        }
+        if code == ErrorCode::OFFSET_OUT_OF_RANGE && !reading.epochs.is_empty() {
+            // A broker that knows nothing of the epoch says the same; without it, the code means what it says.
+            reading.epochs.clear();
             reading.pause_until = None;
             return;
         }

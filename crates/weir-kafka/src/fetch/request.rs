@@ -17,6 +17,8 @@ pub(super) struct Wanted {
     pub(super) key: Key,
     pub(super) offset: i64,
     pub(super) leader_epoch: i32,
+    /// Of the last batch that was read; -1 if there is none or the broker cannot use it.
+    pub(super) last_epoch: i32,
 }
 
 /// What a request says to the broker's session.
@@ -41,6 +43,7 @@ pub(super) fn fetch_request(options: &FetchOptions, wait_ms: i32, mut terms: Ter
                 .with_partition(wanted.key.1)
                 .with_fetch_offset(wanted.offset)
                 .with_current_leader_epoch(wanted.leader_epoch)
+                .with_last_fetched_epoch(wanted.last_epoch)
                 .with_partition_max_bytes(bytes(options.partition_bytes_max))
         });
         let topic = name(chunk.first().map(|wanted| &wanted.key));

@@ -17,8 +17,8 @@ pub(super) struct Session {
     id: i32,
     /// Of the next request.
     epoch: i32,
-    /// What the broker remembers: offset and leader epoch.
-    known: BTreeMap<Key, (i64, i32)>,
+    /// What the broker remembers: offset, leader epoch, epoch of the last batch.
+    known: BTreeMap<Key, (i64, i32, i32)>,
 }
 
 impl Session {
@@ -33,12 +33,12 @@ impl Session {
         if session_epoch == NO_SESSION {
             return Terms { session_id, session_epoch, wanted, forgotten: Vec::new() };
         }
-        let now: BTreeMap<Key, (i64, i32)> =
-            wanted.iter().map(|wanted| (wanted.key.clone(), (wanted.offset, wanted.leader_epoch))).collect();
+        let terms = |wanted: &Wanted| (wanted.offset, wanted.leader_epoch, wanted.last_epoch);
+        let now: BTreeMap<_, _> = wanted.iter().map(|wanted| (wanted.key.clone(), terms(wanted))).collect();
         let mut forgotten = Vec::new();
         if session_epoch != START {
             forgotten.extend(self.known.keys().filter(|key| !now.contains_key(*key)).cloned());
-            wanted.retain(|wanted| self.known.get(&wanted.key) != Some(&(wanted.offset, wanted.leader_epoch)));
+            wanted.retain(|wanted| self.known.get(&wanted.key) != Some(&terms(wanted)));
         }
         self.known = now;
         Terms { session_id, session_epoch, wanted, forgotten }
@@ -79,6 +79,7 @@ mod tests {
             key: (Arc::from(*topic), *partition),
             offset: *offset,
             leader_epoch: 0,
+            last_epoch: -1,
         };
         places.iter().map(one).collect()
     }

@@ -156,3 +156,36 @@ async fn sessions_save_what_is_known() {
         }
     }
 }
+
+/// Scenario: an unclean election loses what a reader has read; the new leader has written something else at these offsets,
+/// or less than was there; the first leader change lost nothing.
+/// Guarantees: a clean change is not noticed; a cut is told, with the offset from which on the log is another; reading goes
+/// on from there. A broker too old to compare says nothing.
+#[tokio::test]
+async fn logs_that_were_cut_back_are_told() {
+    for (version_max, batches_after) in [(12, 0), (12, 1), (12, 9), (11, 9)] {
+        let (fake, cluster) = filled(2, 1, 5).await;
+        fake.limit_versions(ApiKey::Fetch, 4, version_max);
+        let mut fetcher = Fetcher::new(&cluster, FetchOptions::default());
+        fetcher.assign("t", 0, 0);
+        read_all(&mut fetcher, 1, 50).await;
+        fake.move_leader("t", 0, 2);
+        fill(&cluster, 1, 2).await;
+        let fetched = fetcher.next().await.expect("readable");
+        assert_eq!((fetched.batches.len(), fetched.next_offset), (2, 70));
+        // Of the second leader's two batches and the first one's last, none is left.
+        fake.truncate("t", 0, 40);
+        fill(&cluster, 1, batches_after).await;
+        let next = fetcher.next().await;
+        if version_max < 12 {
+            assert_eq!(next.expect("read on as if nothing had been").next_offset, 130);
+            continue;
+        }
+        let error = next.expect_err("cut back");
+        let expected = "t-0 was cut back: of what was read up to 70 it has what is below 40; go on there";
+        assert_eq!(error.to_string(), expected);
+        fetcher.assign("t", 0, 40);
+        fill(&cluster, 1, 1).await;
+        assert_eq!(fetcher.next().await.expect("readable").batches[0].header.base_offset, 40);
+    }
+}
