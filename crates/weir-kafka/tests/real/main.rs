@@ -12,6 +12,7 @@ mod records;
 mod security;
 mod sessions;
 mod transactions;
+mod truncation;
 
 use libtest_mimic::Arguments;
 use weir_servers::kafka::{Distribution, Version};
@@ -39,6 +40,7 @@ fn main() -> std::process::ExitCode {
         trial("old_broker_tokens", &old, || oauth::tokens(Version::V3_9)),
         trial("tokens", &current, || oauth::tokens(Version::V4_3)),
         trial("kerberos", &realm, move || kerberos::keytabs(realm_folder.path())),
+        trial("readers_of_a_log_that_was_cut_back", &current, truncation::readers_are_told),
         trial("brokers_die_and_freeze", &current, faults::brokers_die_and_freeze),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
