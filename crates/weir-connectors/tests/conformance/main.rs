@@ -4,9 +4,12 @@
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 
+use weir_codec::record_batch::{Encoder, EncoderOptions};
 use weir_connectors::kafka::runtime::IoThread;
 use weir_connectors::registry;
+use weir_event::EventBatch;
 use weir_kafka::fake::FakeCluster;
+use weir_kafka::{Cluster, ClusterOptions, Producer, ProducerOptions};
 use weir_testkit::conformance;
 
 /// Channels: type, options, options of a channel that is full after a few MiB.
@@ -40,7 +43,7 @@ fn every_type_is_in_a_table() {
     known(registry.channels.iter().map(|c| c.spec.name).collect(), CHANNELS.iter().map(|line| line.0).collect());
     let sinks = SINKS.iter().map(|line| line.0).chain(["kafka"]).collect();
     known(registry.sinks.iter().map(|s| s.spec.name).collect(), sinks);
-    let sources = SOURCES.iter().map(|line| line.0).chain(["syslog"]).collect();
+    let sources = SOURCES.iter().map(|line| line.0).chain(["syslog", "kafka"]).collect();
     known(registry.sources.iter().map(|s| s.spec.name).collect(), sources);
     let faults = registry.catalogue().faults();
     assert!(faults.is_empty(), "{faults:?}");
@@ -97,6 +100,28 @@ fn source_syslog_conforms() {
         for number in 0..200 {
             writeln!(stream, "<134>Nov 22 10:00:00 fw1 test: event {number}").expect("written");
         }
+    };
+    conformance::source::run(&registry(), &options, &feed);
+}
+
+#[test]
+fn source_kafka_conforms() {
+    let (thread, brokers) = brokers();
+    let bootstrap = brokers.bootstrap();
+    let options = format!("type = 'kafka'\nbrokers = {bootstrap:?}\ntopics = ['t']\ncommit_interval = '10 ms'");
+    let feed = || {
+        let bootstrap = bootstrap.clone();
+        let fed = thread.wait_for(async move {
+            let cluster = Cluster::connect(ClusterOptions::new(bootstrap)).await.expect("a cluster");
+            let producer = Producer::new(&cluster, ProducerOptions::default());
+            let mut encoder = Encoder::new(EncoderOptions::default()).expect("no level");
+            for _ in 0..10 {
+                let encoded =
+                    encoder.encode(&EventBatch::from_bodies(&[b"event"; 20], 0), Vec::new()).expect("encoded");
+                producer.send("t", 0, encoded).await.expect("open").await.expect("written");
+            }
+        });
+        fed.expect("fed");
     };
     conformance::source::run(&registry(), &options, &feed);
 }

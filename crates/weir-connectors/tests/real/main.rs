@@ -1,11 +1,23 @@
 //! Components against real servers. Ignored, with the reason, where these cannot be had. One file per subject.
 
+mod source;
+
 use libtest_mimic::Arguments;
 use weir_servers::kafka::{Distribution, Version};
 use weir_servers::trial;
 
 fn main() -> std::process::ExitCode {
-    let kafka = Distribution::find(Version::V4_3);
-    let trials = vec![trial("nothing", &kafka, || {})];
+    // Started by a test of this very binary, to be killed.
+    if let Ok(options) = std::env::var(source::CHILD_VARIABLE) {
+        source::child(&options);
+        return std::process::ExitCode::SUCCESS;
+    }
+    let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
+    let trials = vec![
+        trial("old_broker_sources_share", &old, || source::agents_share_and_take_over(Version::V3_9)),
+        trial("sources_share", &current, || source::agents_share_and_take_over(Version::V4_3)),
+        trial("old_broker_slow_channel", &old, || source::a_slow_channel_keeps_its_partitions(Version::V3_9)),
+        trial("slow_channel", &current, || source::a_slow_channel_keeps_its_partitions(Version::V4_3)),
+    ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -12,8 +12,12 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) const TLS_OPTIONS: &[OptionSpec] = &[
     OptionSpec::defaulted("enabled", Kind::Flag, "true", "Turns TLS off while the rest of the table stays."),
-    OptionSpec::required("ca", Kind::Path, "Certificates of the authorities that may vouch for a broker, PEM.")
-        .example("/etc/weir/kafka-ca.pem"),
+    OptionSpec::unset(
+        "ca",
+        Kind::Path,
+        "Certificates of the authorities that may vouch for a broker, PEM. Unset: those that the operating system trusts.",
+    )
+    .example("/etc/weir/kafka-ca.pem"),
     OptionSpec::unset("certificate", Kind::Path, "Certificate chain of this agent, PEM, where brokers want one.")
         .example("/etc/weir/agent.pem"),
     OptionSpec::unset("key", Kind::Path, "Private key to the certificate, PEM.").example("/etc/weir/agent.key"),
@@ -52,7 +56,8 @@ struct File {
 /// TLS as configured.
 #[derive(Clone, Debug)]
 pub(super) struct TlsSpec {
-    ca: File,
+    /// `None` for the authorities of the system.
+    ca: Option<File>,
     identity: Option<(File, File)>,
     server_name: Option<String>,
 }
@@ -86,7 +91,7 @@ impl TlsSpec {
                 return None;
             }
         };
-        let ca = File { path: options.path("ca").into(), named: named(options, "ca") };
+        let ca = file("ca");
         let server_name = options.text_opt("server_name").map(str::to_owned);
         Some(options.flag("enabled").then_some(Self { ca, identity, server_name }))
     }
@@ -98,9 +103,10 @@ impl TlsSpec {
                 Some((certificate.read(component)?, weir_kafka::Secret::new(key.read(component)?)))
             }
         };
+        let authorities = self.ca.as_ref().map(|file| file.read(component)).transpose()?;
         Ok(TlsOptions {
-            authorities_pem: self.ca.read(component)?,
-            system_authorities: false,
+            authorities_pem: authorities.unwrap_or_default(),
+            system_authorities: self.ca.is_none(),
             identity_pem,
             server_name: self.server_name.clone(),
         })

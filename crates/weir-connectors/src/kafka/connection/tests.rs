@@ -85,6 +85,9 @@ fn files_are_read_at_the_start() {
     let message = connection.cluster_options("source in").expect_err("missing").to_string();
     assert!(message.starts_with("source in: sources.in.tls.ca (test.toml:7"), "{message}");
     assert!(message.contains("/nowhere/ca.pem"), "{message}");
+    let (parsed, _) = parse("brokers = ['a:1']\ntls = {}");
+    let options = parsed.expect("sound").0.cluster_options("x").expect("nothing to read");
+    assert!(options.connection.security.tls.is_some_and(|tls| tls.system_authorities));
     let (parsed, _) = parse("brokers = ['a:1']\ntls = { enabled = false, ca = '/nowhere/ca.pem' }");
     assert!(parsed.expect("off").0.cluster_options("x").expect("not read").connection.security.tls.is_none());
 }

@@ -1,10 +1,12 @@
 //! The lanes: threads that unpack batches of their partitions and pass them on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
+use weir_codec::flume_event;
 use weir_engine::chain;
 use weir_engine::outlet::Outlet;
 use weir_engine::source::{Source, SourceError, StartError};
@@ -119,6 +121,7 @@ impl Lane {
                 }
             };
             drop(batch);
+            outlet.ledger().flagged.fetch_add(flagged(&events), Relaxed);
             let mut pieces = pieces(events, behind, self.pace.as_ref()).peekable();
             let mut credit = Some(credit);
             while let Some((piece, behind)) = pieces.next() {
@@ -153,6 +156,12 @@ fn pass_on(events: EventBatch, next_offset: i64, credit: Option<Credit>, outlet:
             Outcome::Failed(Failure { kind: "batches that a channel did not take", reason })
         }
     }
+}
+
+/// Events that were kept whole because they are not of the format.
+fn flagged(events: &EventBatch) -> u64 {
+    let marks = events.column(flume_event::STATUS.as_str());
+    marks.map_or(0, |marks| (0..events.len()).filter(|row| events.value(marks, *row).is_some()).count() as u64)
 }
 
 /// The events in pieces as the pace wants them, each with the position behind it; one piece without a pace.
