@@ -105,16 +105,18 @@ impl SinkLane {
         let next = self.group.next(self.limit, &self.nacks);
         let next = next.map_err(|error| DeliveryError::retry("channel cannot be read", error))?;
         let usage = self.group.channel().usage();
+        // What sinks hold of a shared channel does not fill it: it is full for those who write to it.
+        let presses = !self.group.channel().is_shared();
         let Some(delivery) = next else {
             // All there is was delivered, the channel is filling all the same, so what fills it is held by sinks.
-            if usage.fill() > PRESSURE_FILL && self.group.is_anything_outstanding() {
+            if presses && usage.fill() > PRESSURE_FILL && self.group.is_anything_outstanding() {
                 self.sink.flush(FlushReason::Pressure).await?;
             }
             return Ok(false);
         };
         self.sink.deliver(delivery).await?;
         let capacity = usage.capacity_bytes;
-        if capacity > 0 && self.group.outstanding_bytes() > capacity / PRESSURE_SHARE {
+        if presses && capacity > 0 && self.group.outstanding_bytes() > capacity / PRESSURE_SHARE {
             self.sink.flush(FlushReason::Pressure).await?;
         }
         Ok(true)
