@@ -17,7 +17,7 @@ pub fn registry() -> Registry {
             crate::host::host_interceptor_type(),
             crate::r#static::static_interceptor_type(),
         ],
-        channels: vec![memory_channel_type(), file_channel_type()],
+        channels: vec![memory_channel_type(), file_channel_type(), crate::kafka::channel::kafka_channel_type()],
         sinks: vec![
             crate::files::files_sink_type(),
             crate::kafka::sink::kafka_sink_type(),

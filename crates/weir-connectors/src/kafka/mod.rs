@@ -7,8 +7,9 @@
 //!   partition.rs  which partition events go to
 //! ```
 //!
-//! The components: [`sink`], [`source`].
+//! The components: [`channel`], [`sink`], [`source`].
 
+pub mod channel;
 pub mod connection;
 mod encode;
 mod partition;

@@ -3,14 +3,16 @@
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use weir_codec::record_batch::{Encoder, EncoderOptions};
 use weir_connectors::kafka::runtime::IoThread;
 use weir_connectors::registry;
 use weir_event::EventBatch;
-use weir_kafka::fake::FakeCluster;
+use weir_kafka::fake::{ApiKey, FakeCluster, Step};
 use weir_kafka::{Cluster, ClusterOptions, Producer, ProducerOptions};
 use weir_testkit::conformance;
+use weir_testkit::conformance::channel::Subject;
 
 /// Channels: type, options, options of a channel that is full after a few MiB.
 const CHANNELS: &[(&str, &str, &str)] = &[
@@ -40,7 +42,8 @@ fn every_type_is_in_a_table() {
             assert!(tables.contains(&name), "type {name} has no line in tests/conformance");
         }
     };
-    known(registry.channels.iter().map(|c| c.spec.name).collect(), CHANNELS.iter().map(|line| line.0).collect());
+    let channels = CHANNELS.iter().map(|line| line.0).chain(["kafka"]).collect();
+    known(registry.channels.iter().map(|c| c.spec.name).collect(), channels);
     let sinks = SINKS.iter().map(|line| line.0).chain(["kafka"]).collect();
     known(registry.sinks.iter().map(|s| s.spec.name).collect(), sinks);
     let sources = SOURCES.iter().map(|line| line.0).chain(["syslog", "kafka"]).collect();
@@ -54,8 +57,28 @@ fn channels_conform() {
     for (name, options, small) in CHANNELS {
         let folder = tempfile::tempdir().expect("a folder");
         println!("channel {name}");
-        conformance::channel::run(&registry(), options, small, folder.path());
+        let (registry, folder) = (&registry(), folder.path());
+        conformance::channel::run(&Subject { registry, options, small, before_filling: &|| {}, folder });
     }
+}
+
+#[test]
+fn channel_kafka_conforms() {
+    let (_thread, brokers) = brokers();
+    for topic in ["order", "groups", "again", "stored", "full", "close", "durable", "reopen"] {
+        brokers.create_topic(topic, 1);
+    }
+    let options = format!(
+        "type = 'kafka'\nbrokers = {:?}\ntopic = '{{name}}'\nconsumer_group = '{{name}}'\ncommit_interval = '50 ms'",
+        brokers.bootstrap()
+    );
+    // What is in flight fills it, so brokers are slow for as long as that takes.
+    let before_filling = || brokers.script(ApiKey::Produce, [Step::Delay(Duration::from_secs(3))]);
+    let small = format!("{options}\nin_flight_bytes = '1 MiB'");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (registry, folder) = (&registry(), folder.path());
+    let subject = Subject { registry, options: &options, small: &small, before_filling: &before_filling, folder };
+    conformance::channel::run(&subject);
 }
 
 #[test]

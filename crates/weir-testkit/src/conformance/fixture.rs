@@ -33,12 +33,15 @@ pub fn numbers(batches: &[EventBatch]) -> Vec<u64> {
     batches.iter().flat_map(|batch| (0..batch.len()).map(move |row| of(batch, row))).collect()
 }
 
-/// A channel of `options` (the lines of its section, `type` included), with its state under `folder`.
+/// A channel of `options` (the lines of its section, `type` included), with its state under `folder`, whose last part
+/// is also what `{name}` stands for.
 ///
 /// # Panics
 /// If it cannot be opened.
 #[must_use]
 pub fn channel(registry: &Registry, options: &str, folder: &Path) -> Arc<dyn Channel> {
+    let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let options = options.replace("{name}", &name);
     let toml = format!(
         "[agent]\ndata_dir = '{}'\nmemory = '4 GiB'\n[sources.in]\ntype = 'generate'\nchannels = ['c']\n[channels.c]\n{options}\n[sinks.out]\ntype = 'null'\nchannel = 'c'\n",
         folder.display()

@@ -1,0 +1,131 @@
+//! [`Intake`]: from the fetcher into the buffer, as far as there is room.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{debug, error};
+use weir_engine::clock::now_ms;
+use weir_kafka::{FetchError, Fetched, Fetcher};
+
+use super::shared::Shared;
+use crate::kafka::channel::health::Troubles;
+
+/// How long a partition rests after a fault of its contents or a refusal: a person or another replica may mend it, and
+/// what is told every five seconds is noticed.
+pub(super) const FAULT_PAUSE: Duration = Duration::from_secs(5);
+/// Shares of the memory at which fetching pauses and goes on, in percent. The rest of the memory is for what brokers
+/// have sent by then.
+const PAUSE_PERCENT: usize = 80;
+const RESUME_PERCENT: usize = 50;
+
+pub(super) struct Intake {
+    pub(super) fetcher: Fetcher,
+    pub(super) topic: Arc<str>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) troubles: Arc<Troubles>,
+    /// Most bytes to hold.
+    pub(super) memory_bytes: usize,
+    pub(super) paused: bool,
+    /// Partitions whose position the topic does not have.
+    pub(super) astray: Vec<u32>,
+}
+
+impl Intake {
+    /// Waits for `work` and goes on fetching meanwhile.
+    pub(super) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = self.step() => {}
+            }
+        }
+    }
+
+    /// Takes in what comes next. Cancel safe.
+    pub(super) async fn step(&mut self) {
+        self.credit();
+        match self.fetcher.next().await {
+            Ok(fetched) => self.accept(fetched),
+            Err(error) => self.fault(&error),
+        }
+    }
+
+    fn accept(&mut self, fetched: Fetched) {
+        let Ok(partition) = u32::try_from(fetched.partition) else { return };
+        self.troubles.clear(&about(partition));
+        let readable = !fetched.batches.is_empty();
+        self.shared.with(|state| state.push(partition, fetched, now_ms()));
+        if readable {
+            self.shared.lanes.notify_waiters();
+        }
+    }
+
+    fn fault(&mut self, fault: &FetchError) {
+        let (partition, text) = match fault {
+            FetchError::OutOfRange { partition, .. } => {
+                self.astray.push(partition.cast_unsigned());
+                return;
+            }
+            FetchError::Refused { partition, .. } | FetchError::NotABatch { partition, .. } => {
+                (partition.cast_unsigned(), weir_engine::chain(fault))
+            }
+        };
+        error!(error = %text, "a partition cannot be read; trying on");
+        self.troubles.set(&about(partition), text);
+        self.shared.with(|state| {
+            if let Some(stay) = state.stays.get_mut(&partition) {
+                stay.rests_until = Some(Instant::now() + FAULT_PAUSE);
+            }
+        });
+    }
+
+    /// Reads a partition from where its buffer ends.
+    pub(super) fn assign(&mut self, partition: u32) {
+        let fetched = self.shared.with(|state| {
+            let stay = state.stays.get_mut(&partition)?;
+            stay.rests_until = None;
+            Some(stay.fetched)
+        });
+        let Some(offset) = fetched.and_then(|offset| i64::try_from(offset).ok()) else { return };
+        self.fetcher.assign(&self.topic, partition.cast_signed(), offset);
+        self.fetcher.set_paused(&self.topic, partition.cast_signed(), self.paused);
+    }
+
+    pub(super) fn unassign(&mut self, partition: u32) {
+        self.fetcher.unassign(&self.topic, partition.cast_signed());
+        self.troubles.clear(&about(partition));
+    }
+
+    /// Reads those again that have rested long enough.
+    pub(super) fn wake_rested(&mut self) {
+        let now = Instant::now();
+        let rested = self.shared.with(|state| {
+            let due = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+            let rested = state.stays.iter().filter(|(_, stay)| due(stay.rests_until) && !stay.is_leaving);
+            rested.map(|(partition, _)| *partition).collect::<Vec<_>>()
+        });
+        rested.into_iter().for_each(|partition| self.assign(partition));
+    }
+
+    /// Pauses and resumes by what is buffered.
+    fn credit(&mut self) {
+        let (bytes, partitions) =
+            self.shared.with(|state| (state.buffered_bytes, state.stays.keys().copied().collect::<Vec<_>>()));
+        let limit = if self.paused { RESUME_PERCENT } else { PAUSE_PERCENT };
+        let paused = bytes > self.memory_bytes / 100 * limit;
+        if paused == self.paused {
+            return;
+        }
+        debug!(bytes, paused, "fetching");
+        self.paused = paused;
+        for partition in partitions {
+            self.fetcher.set_paused(&self.topic, partition.cast_signed(), paused);
+        }
+    }
+}
+
+/// What troubles of a partition are filed under.
+pub(super) fn about(partition: u32) -> String {
+    format!("partition {partition}")
+}

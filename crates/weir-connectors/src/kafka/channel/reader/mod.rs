@@ -1,0 +1,184 @@
+//! The reading side of the channel: one consumer group per sink group.
+//!
+//! ```text
+//!   brokers --> Fetcher --> [ Stay of each partition: buffer ] --> KafkaCursor --> group, lanes, sinks
+//!      ^        \---------- Driver, on the IoThread --------/           |
+//!      '--- GroupMember: heartbeats, partitions; commits <--- released -'
+//! ```
+//!
+//! The driver writes the buffer and the cursor reads it; both see it through [`shared::Shared`]. Heartbeats and commits
+//! go on however long lanes are busy. What a lane wants again ([`again`]) is fetched anew: events that are out are not
+//! kept in memory, for sinks hold them for minutes.
+
+mod again;
+mod cursor;
+mod driver;
+mod intake;
+mod shared;
+mod starts;
+mod stay;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use weir_engine::channel::{Cursor, Position};
+use weir_event::ChannelId;
+use weir_kafka::{ClusterError, FetchOptions, Fetcher, GroupMember, GroupOptions, OffsetAt};
+
+use self::again::Again;
+use self::cursor::{KafkaCursor, decoder};
+use self::driver::{Close, Driver};
+use self::intake::Intake;
+use self::shared::Shared;
+use self::starts::Whereabouts;
+use super::health::Troubles;
+use super::reach::Ready;
+use crate::kafka::record::RecordSpec;
+use crate::kafka::runtime::IoThread;
+
+/// Name of the sink group whose consumer group is the one configured.
+const DEFAULT_GROUP: &str = "default";
+/// Longest pause between heartbeats: what a rebalance waits for every member.
+const HEARTBEAT_MAX: Duration = Duration::from_secs(3);
+
+/// How the channel reads: checked.
+#[derive(Clone, Debug)]
+pub(super) struct ReadSpec {
+    pub(super) consumer_group: String,
+    pub(super) start: OffsetAt,
+    pub(super) read_committed: bool,
+    pub(super) fetch_memory: usize,
+    pub(super) session_timeout: Duration,
+    pub(super) rebalance_timeout: Duration,
+    pub(super) instance: Option<String>,
+    pub(super) commit_interval: Duration,
+    pub(super) rack: Option<String>,
+}
+
+impl ReadSpec {
+    /// The consumer group of a sink group.
+    pub(super) fn consumer_group(&self, group: &str) -> String {
+        match group {
+            DEFAULT_GROUP => self.consumer_group.clone(),
+            other => format!("{}.{other}", self.consumer_group),
+        }
+    }
+
+    fn group_options(&self, group: &str, topic: &str) -> GroupOptions {
+        GroupOptions {
+            instance: self.instance.clone(),
+            session_timeout: self.session_timeout,
+            rebalance_timeout: self.rebalance_timeout,
+            heartbeat_interval: (self.session_timeout / 3).min(HEARTBEAT_MAX),
+            ..GroupOptions::new(group, [topic])
+        }
+    }
+
+    fn fetch_options(&self) -> FetchOptions {
+        let defaults = FetchOptions::default();
+        FetchOptions {
+            // Brokers work on one answer each while the one before is taken in: beyond the limit at which fetching
+            // pauses there is room for two of them.
+            bytes_max: (self.fetch_memory / 10).min(defaults.bytes_max),
+            partition_bytes_max: (self.fetch_memory / 10).min(defaults.partition_bytes_max),
+            read_committed: self.read_committed,
+            rack: self.rack.clone(),
+            ..defaults
+        }
+    }
+}
+
+/// What a group is opened with.
+pub(super) struct Opening<'a> {
+    pub(super) channel: &'a str,
+    /// Of the engine.
+    pub(super) group: &'a str,
+    pub(super) read: &'a ReadSpec,
+    pub(super) record: &'a RecordSpec,
+    pub(super) troubles: &'a Arc<Troubles>,
+}
+
+/// The way to end a group's membership.
+pub(super) struct Membership {
+    commands: mpsc::Sender<Close>,
+}
+
+impl Membership {
+    /// Commits what is released and leaves the group.
+    ///
+    /// # Errors
+    /// What could not be done.
+    pub(super) async fn close(&self) -> Result<(), String> {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        if self.commands.send(Close(done)).await.is_err() {
+            return Ok(());
+        }
+        outcome.await.unwrap_or_else(|_| Err("the group's task ended".to_owned()))
+    }
+}
+
+/// Reads the positions of a group, and begins to join it. Blocks for a few round trips.
+///
+/// # Errors
+/// [`ClusterError`] if the positions cannot be had.
+pub(super) fn open(
+    io: &IoThread,
+    ready: &Ready,
+    opening: &Opening<'_>,
+) -> Result<(Box<dyn Cursor>, Membership), ClusterError> {
+    let read = opening.read;
+    let (topic, log) = (ready.topic.name.clone(), ready.log);
+    let consumer_group = read.consumer_group(opening.group);
+    let whereabouts = Whereabouts { topic: topic.to_string(), group: consumer_group.clone(), at: read.start };
+    let partitions: Vec<u32> =
+        (0..ready.topic.partitions.len()).filter_map(|index| u32::try_from(index).ok()).collect();
+    let (cluster, asked) = (ready.cluster.clone(), whereabouts.clone());
+    let starts = io.wait_for(async move { asked.starts(&cluster, &partitions).await });
+    let known = starts.unwrap_or(Ok(Vec::new()))?.into_iter().map(|(partition, start)| {
+        let channel = ChannelId { log, partition };
+        Position { channel, released: start.offset, end: start.end }
+    });
+    let shared = Arc::new(Shared::new(known.collect()));
+    let (commands, inbox) = mpsc::channel(1);
+    let options = read.group_options(&consumer_group, &topic);
+    let _inside = io.handle().enter();
+    let driver = Driver {
+        name: opening.channel.to_owned(),
+        log,
+        cluster: ready.cluster.clone(),
+        whereabouts: whereabouts.clone(),
+        commit_interval: read.commit_interval,
+        shared: shared.clone(),
+        troubles: opening.troubles.clone(),
+        member: GroupMember::join(&ready.cluster, options.clone()),
+        options,
+        intake: Intake {
+            fetcher: Fetcher::new(&ready.cluster, read.fetch_options()),
+            topic,
+            shared: shared.clone(),
+            troubles: opening.troubles.clone(),
+            memory_bytes: read.fetch_memory,
+            paused: false,
+            astray: Vec::new(),
+        },
+        commands: inbox,
+        pending: BTreeSet::new(),
+        rejoin_at: None,
+        closing: None,
+    };
+    io.spawn(driver.run());
+    let cursor = KafkaCursor {
+        channel: opening.channel.to_owned(),
+        topic: whereabouts.topic.clone(),
+        log,
+        record: opening.record.clone(),
+        shared,
+        troubles: opening.troubles.clone(),
+        again: Again::start(io, &ready.cluster, whereabouts, read.read_committed),
+        decoder: decoder(),
+        repeats_below: BTreeMap::new(),
+    };
+    Ok((Box::new(cursor), Membership { commands }))
+}

@@ -1,0 +1,248 @@
+//! Reading, by one agent.
+
+use std::collections::BTreeSet;
+
+use weir_engine::channel::{Form, ReadLimit};
+use weir_event::{EventBatch, names};
+use weir_kafka::fake::{ApiKey, Step};
+use weir_testkit::wait::eventually;
+
+use super::rig::{ALL, Rig, append, batch, bodies, crafted, next, read, text};
+
+/// In the attributes of a batch: markers of transactions; a part of one.
+const CONTROL: i16 = 1 << 5;
+const TRANSACTIONAL: i16 = 1 << 4;
+
+/// Scenario: two agents on one topic, one that writes and one that reads, with two sink groups; some events have a key,
+/// some not.
+/// Guarantees: each group gets every event with its headers, those without a key have no header `key`; positions name
+/// every partition; an agent that only reads makes no producer.
+#[test]
+fn a_hub_reads_what_an_edge_writes() {
+    let rig = Rig::start(3);
+    let (edge, hub) = (rig.open(""), rig.open(""));
+    let (mut one, mut other) = (hub.cursor("default").expect("a cursor"), hub.cursor("other").expect("a cursor"));
+    for number in 0..30 {
+        let mut events = batch(&[&format!("{number:0>2}")]);
+        if number % 2 == 0 {
+            events.set_constant(names::KEY, "k");
+        }
+        append(&*edge, &events).expect("acknowledged");
+    }
+    for cursor in [&mut one, &mut other] {
+        let (mut found, ends) = read(&mut **cursor, 30);
+        found.sort();
+        assert_eq!(found, (0..30).map(|number| format!("{number:0>2}")).collect::<Vec<_>>());
+        ends.into_iter().for_each(|(partition, end)| cursor.release(partition, end));
+        eventually("all is delivered", || cursor.backlog().events == 0);
+        let positions = cursor.positions();
+        assert_eq!(positions.iter().map(|position| position.channel.partition).collect::<Vec<_>>(), vec![0, 1, 2]);
+        assert!(positions.iter().all(|position| position.released == position.end && position.end > 5));
+        assert_eq!(positions.iter().map(|position| position.channel.log).collect::<BTreeSet<_>>().len(), 1);
+    }
+    append(&*edge, &batch(&["keyless"])).expect("acknowledged");
+    let chunk = next(&mut *one);
+    assert_eq!((chunk.batches[0].header(0, "key"), chunk.batches[0].header(0, "host").is_some()), (None, true));
+    let end_offsets: i64 = rig.committed("weir.other", 3).iter().filter_map(|committed| committed.offset).sum();
+    assert!(end_offsets <= 31);
+    hub.close().expect("closes");
+    assert_eq!(rig.committed("weir.other", 3).iter().filter_map(|committed| committed.offset).sum::<i64>(), 30);
+    assert_eq!(rig.committed("weir", 3).iter().filter_map(|committed| committed.offset).sum::<i64>(), 30);
+    let identities = rig.fake.requests(ApiKey::InitProducerId);
+    assert_eq!(identities, 1, "the edge's");
+}
+
+/// Scenario: Flume's tests of rollback and stop: deliveries come back and are asked for again in parts; the agent stops
+/// with some of them unanswered.
+/// Guarantees: exactly the range asked for comes again, from brokers, and nothing is committed that was not released;
+/// after the restart what was not released comes again, and may be a repeat.
+#[test]
+fn what_is_not_released_comes_again() {
+    let rig = Rig::start(1);
+    let channel = rig.open("");
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    for first in [0, 50, 100] {
+        let bodies: Vec<String> = (first..first + 50).map(|number| number.to_string()).collect();
+        append(&*channel, &EventBatch::from_bodies(&bodies, 0)).expect("acknowledged");
+    }
+    let (found, _) = read(&mut *cursor, 150);
+    assert_eq!(found, (0..150).map(|number| number.to_string()).collect::<Vec<_>>());
+    rig.script(ApiKey::Fetch, &[Step::Disconnect, Step::Refuse(6)]);
+    for (range, limit) in [(30..120, ALL), (30..120, ReadLimit::events(1)), (0..150, ALL), (149..150, ALL)] {
+        let mut at = range.start;
+        while at < range.end {
+            let chunk = cursor.read_again(0, at..range.end, limit).expect("read again");
+            let expected: Vec<String> = (at..chunk.range.end).map(|number| number.to_string()).collect();
+            assert_eq!((chunk.range.start, chunk.batches.iter().flat_map(bodies).collect::<Vec<_>>()), (at, expected));
+            assert!(chunk.range.end > at && chunk.lost.is_empty());
+            at = chunk.range.end;
+        }
+    }
+    cursor.release(0, 50);
+    eventually("what is released is committed", || rig.offset("weir") == Some(50));
+    assert_eq!((cursor.backlog().events, cursor.positions()[0].released), (100, 50));
+    channel.close().expect("closes");
+    drop((cursor, channel));
+    let channel = rig.open("");
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    assert_eq!((cursor.positions()[0].released, cursor.positions()[0].end), (50, 150));
+    assert_eq!(read(&mut *cursor, 100).0[0], "50");
+    assert_eq!(cursor.repeats_below(0), 150);
+    assert_eq!(rig.committed("weir", 1)[0].metadata.as_deref(), Some("weir channel c"));
+}
+
+/// Scenario: groups without a position begin at the earliest event, at the latest, at a time nobody has reached.
+/// Guarantees: as told; and the position is committed before the first event is delivered, so that a restart skips
+/// nothing that came in between.
+#[test]
+fn new_groups_begin_where_told() {
+    let rig = Rig::start(1);
+    let edge = rig.open("");
+    append(&*edge, &batch(&["early"])).expect("acknowledged");
+    for (start, group, first, offset) in
+        [("earliest", "a", "early", 0), ("latest", "b", "late", 1), ("2999-01-01T00:00:00Z", "c", "late", 1)]
+    {
+        let hub = rig.open(&format!("start = '{start}'\nconsumer_group = '{group}'"));
+        let mut cursor = hub.cursor("default").expect("a cursor");
+        assert_eq!(cursor.positions()[0].released, offset);
+        eventually("its position is committed", || rig.offset(group) == Some(offset.cast_signed()));
+        append(&*edge, &batch(&["late"])).expect("acknowledged");
+        assert_eq!(read(&mut *cursor, 1).0[0], first);
+        hub.close().expect("closes");
+        rig.fake.create_topic("t", 1);
+        let edge = rig.open("");
+        append(&*edge, &batch(&["early"])).expect("acknowledged");
+    }
+}
+
+/// Scenario: a partition holds markers of transactions between and behind its events.
+/// Guarantees: ranges cover them, and the position passes those at the end by itself, once all before is delivered.
+#[test]
+fn markers_are_passed() {
+    let rig = Rig::start(1);
+    let channel = rig.open("");
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    let marker = || crafted(CONTROL | TRANSACTIONAL, &[20, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0]);
+    append(&*channel, &batch(&["a"])).expect("acknowledged");
+    rig.produce(0, marker());
+    append(&*channel, &batch(&["b"])).expect("acknowledged");
+    let (found, ends) = read(&mut *cursor, 2);
+    rig.produce(0, marker());
+    eventually("the end is known", || cursor.positions()[0].end == 4);
+    assert!(cursor.read(ALL).expect("readable").is_none());
+    assert_eq!(found, vec!["a", "b"]);
+    cursor.release(0, ends[&0]);
+    eventually("the position passes the marker", || rig.offset("weir") == Some(4));
+    assert_eq!(cursor.backlog().events, 0);
+    rig.produce(0, marker());
+    eventually("and one that comes alone", || rig.offset("weir") == Some(5));
+}
+
+/// Scenario: a batch in one of two partitions cannot be read; a reader of stored batches meets one of a transaction.
+/// Guarantees: an error names topic, partition and offset, health says it, nothing is skipped or committed past it; what
+/// is before it and the other partition are delivered. The part of a transaction comes as events, for no broker would
+/// take it as it is.
+#[test]
+fn a_damaged_batch_waits_alone() {
+    let rig = Rig::start(2);
+    let channel = rig.open("partitioner = 'round_robin'");
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    (0..4).for_each(|_| append(&*channel, &batch(&["x"])).expect("acknowledged"));
+    let lz4 = 3;
+    rig.produce(1, crafted(lz4, b"this is no lz4 frame"));
+    (0..4).for_each(|_| append(&*channel, &batch(&["y"])).expect("acknowledged"));
+    let (mut found, mut fault) = (0, None);
+    eventually("all but what is behind the damage is read", || {
+        match cursor.read(ALL) {
+            Ok(Some(chunk)) => {
+                found += chunk.events();
+                cursor.release(chunk.partition, chunk.range.end);
+            }
+            Ok(None) => {}
+            Err(error) => fault = Some(text(&error)),
+        }
+        found == 6 && fault.is_some()
+    });
+    let fault = fault.unwrap_or_default();
+    assert!(fault.contains("topic t, partition 1") && fault.contains("offset 2"), "{fault}");
+    assert!(channel.usage().degraded.iter().any(|text| text.contains("partition 1")));
+    eventually("positions stand before it", || {
+        let committed = rig.committed("weir", 2);
+        (committed[0].offset, committed[1].offset) == (Some(4), Some(2))
+    });
+}
+
+/// Scenario: stored batches are asked for; one is a part of a transaction.
+/// Guarantees: it comes as events, for no broker would take it as it is; the others come as they are.
+#[test]
+fn parts_of_transactions_come_as_events() {
+    let rig = Rig::start(1);
+    let channel = rig.open("");
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    append(&*channel, &batch(&["a"])).expect("acknowledged");
+    // One record: length, attributes, two deltas, no key, a value of one byte, no headers.
+    rig.produce(0, crafted(TRANSACTIONAL, &[14, 0, 0, 0, 1, 2, b'b', 0]));
+    append(&*channel, &batch(&["c"])).expect("acknowledged");
+    let mut forms = Vec::new();
+    eventually("all three are read", || {
+        let limit = ReadLimit { bytes_max: 1 << 20, form: Form::Stored };
+        if let Some(chunk) = cursor.read(limit).expect("readable") {
+            assert!(chunk.batches.is_empty() != chunk.stored.is_empty(), "one form");
+            forms.extend(chunk.range.clone().map(|_| chunk.stored.is_empty()));
+        }
+        forms.len() == 3
+    });
+    assert_eq!(forms, vec![false, true, false]);
+}
+
+/// Scenario: nobody takes what is fetched, for many heartbeats; then somebody does.
+/// Guarantees: fetching stops at a share of the memory; the membership goes on; then everything comes, in order.
+#[test]
+fn fetching_pauses_and_heartbeats_go_on() {
+    let rig = Rig::start(1);
+    let channel = rig.open("compression = 'none'\nfetch_memory = '1 MiB'\nsession_timeout = '1 s'");
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    let body = "x".repeat(1_000);
+    let bodies: Vec<&str> = vec![&body; 50];
+    let batches = 100;
+    (0..batches).for_each(|_| append(&*channel, &batch(&bodies)).expect("acknowledged"));
+    let beats = rig.beats();
+    eventually("heartbeats go on", || rig.beats() > beats + 3);
+    // Paused at 80 %, and what was underway has come: nothing more does.
+    let fetches = rig.fake.requests(ApiKey::Fetch);
+    let beats = rig.beats();
+    eventually("heartbeats go on", || rig.beats() > beats + 1);
+    assert_eq!(rig.fake.requests(ApiKey::Fetch), fetches);
+    let mut found = 0;
+    while found < batches * 50 {
+        let chunk = next(&mut *cursor);
+        assert_eq!(chunk.range.start, found as u64);
+        found += chunk.events() as usize;
+    }
+    assert_eq!(cursor.taken_away(), Vec::<u32>::new());
+}
+
+/// Scenario: the topic is made anew while the group's position is far in the old one.
+/// Guarantees: reading goes on at the end of the new one, and the group has a position there.
+#[test]
+fn a_topic_made_anew_is_read_from_its_end() {
+    let rig = Rig::start(1);
+    let channel = rig.open("");
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    (0..5).for_each(|_| append(&*channel, &batch(&["x"])).expect("acknowledged"));
+    let (_, ends) = read(&mut *cursor, 5);
+    cursor.release(0, ends[&0]);
+    channel.close().expect("closes");
+    drop((cursor, channel));
+    rig.fake.create_topic("t", 1);
+    let channel = rig.open("");
+    append(&*channel, &batch(&["before"])).expect("acknowledged");
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    eventually("the position is in the new topic", || {
+        cursor.taken_away();
+        rig.offset("weir") == Some(1)
+    });
+    append(&*channel, &batch(&["after"])).expect("acknowledged");
+    let chunk = next(&mut *cursor);
+    assert_eq!((chunk.range, bodies(&chunk.batches[0])), (1..2, vec!["after".to_owned()]));
+}

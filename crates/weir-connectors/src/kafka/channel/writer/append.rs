@@ -1,0 +1,162 @@
+//! [`Writer`]: what a lane does when it appends.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use weir_codec::record_batch::{Compression, EncodeError, EncodedBatch};
+use weir_engine::channel::AppendError;
+use weir_engine::receipt::ReceiptTicket;
+use weir_event::EventBatch;
+use weir_kafka::{Cluster, Producer, ProducerOptions, Topic};
+
+use super::mend::Times;
+use super::room::{Entrance, Room};
+use super::send::{Append, Piece, Sending};
+use crate::kafka::channel::health::Troubles;
+use crate::kafka::channel::reach::Ready;
+use crate::kafka::encode::{BatchEncoder, Pieces};
+use crate::kafka::partition::{Partitioner, Spread};
+use crate::kafka::produce::ProduceSpec;
+use crate::kafka::record::RecordSpec;
+use crate::kafka::runtime::IoThread;
+
+/// What troubles of a header that names partitions are filed under.
+const ABOUT_HEADER: &str = "partition header";
+
+/// Encodes on the threads of lanes, and sends.
+pub(in super::super) struct Writer {
+    produce: ProduceSpec,
+    record: RecordSpec,
+    /// One encoder per lane that is encoding now; their tables and buffers are reused.
+    encoders: Mutex<Vec<BatchEncoder>>,
+    /// What went to which partition.
+    spread: Mutex<Spread>,
+    sending: Arc<Sending>,
+}
+
+/// A batch cut by partition and size.
+#[derive(Default)]
+struct Cut {
+    pieces: Vec<(i32, EncodedBatch)>,
+    /// Size of an event that is larger than a batch may be.
+    too_large: Option<usize>,
+    /// Events whose header names no partition.
+    nowhere: usize,
+}
+
+impl Writer {
+    pub(in super::super) fn start(
+        io: &IoThread,
+        channel: &str,
+        topic: &str,
+        (produce, record): (ProduceSpec, RecordSpec),
+        room: &Arc<Room>,
+        troubles: &Arc<Troubles>,
+    ) -> Self {
+        let (pieces, inbox) = mpsc::unbounded_channel();
+        let sending = Arc::new(Sending {
+            channel: channel.to_owned(),
+            topic: topic.to_owned(),
+            // The room is the bound; the producer never makes this side wait.
+            options: ProducerOptions { in_flight_bytes_max: usize::MAX, ..produce.producer_options() },
+            room: room.clone(),
+            troubles: troubles.clone(),
+            appended: AtomicU64::new(0),
+            batch_bytes_max: AtomicUsize::new(produce.record_batch_bytes_max),
+            producer: OnceLock::new(),
+            pieces,
+        });
+        io.spawn(sending.clone().feed(inbox));
+        Self { produce, record, encoders: Mutex::default(), spread: Mutex::default(), sending }
+    }
+
+    /// Events that brokers have.
+    pub(in super::super) fn appended(&self) -> u64 {
+        self.sending.appended.load(Relaxed)
+    }
+
+    pub(in super::super) fn try_append(
+        &self,
+        ready: Option<Ready>,
+        batch: &EventBatch,
+        ticket: ReceiptTicket,
+    ) -> Result<(), AppendError> {
+        if batch.is_empty() {
+            ticket.complete(Ok(()));
+            return Ok(());
+        }
+        let ready = match (self.sending.room.entrance(), ready) {
+            (Entrance::Open, Some(ready)) => ready,
+            (Entrance::Closed, _) => return Err(AppendError::Closed(ticket)),
+            _ => return Err(AppendError::Full(ticket)),
+        };
+        // As last heard: partitions may be added.
+        let topic = ready.cluster.cached_topic(&self.sending.topic).unwrap_or(ready.topic);
+        let encoder = self.encoders.lock().pop();
+        let mut encoder = encoder.unwrap_or_else(|| self.encoder());
+        let cut = self.cut(batch, &topic, &mut encoder);
+        self.encoders.lock().push(encoder);
+        let cut = match cut {
+            Ok(Cut { too_large: Some(bytes), .. }) => {
+                return Err(AppendError::TooLarge { ticket, bytes, bytes_max: self.produce.record_batch_bytes_max });
+            }
+            Ok(cut) => Ok(cut),
+            Err(fault) => Err(weir_engine::chain(&fault)),
+        };
+        let append = Append::new(&self.sending.channel, ticket);
+        append.settle(cut.and_then(|cut| self.send(cut, &ready.cluster, &topic, &append)));
+        Ok(())
+    }
+
+    fn send(&self, cut: Cut, cluster: &Cluster, topic: &Topic, append: &Arc<Append>) -> Result<(), String> {
+        append.add(cut.pieces.len());
+        for (partition, batch) in cut.pieces {
+            let held = self.sending.room.hold(batch.as_bytes().len());
+            let piece = Piece { partition, batch, append: append.clone(), held, times: Times::AsGiven };
+            if self.sending.pieces.send((cluster.clone(), piece)).is_err() {
+                append.settle(Err("the channel is closed".to_owned()));
+            }
+        }
+        self.told_nowhere(cut.nowhere, topic)
+    }
+
+    fn encoder(&self) -> BatchEncoder {
+        let compression = self.produce.compression.unwrap_or(Compression::Lz4);
+        BatchEncoder::new(self.record.clone(), compression, self.produce.level)
+            .expect("the level was checked with the configuration")
+    }
+
+    fn cut(&self, batch: &EventBatch, topic: &Topic, encoder: &mut BatchEncoder) -> Result<Cut, EncodeError> {
+        let loads = self.sending.producer.get().map_or_else(HashMap::new, Producer::leader_loads);
+        let placement = self.spread.lock().place(&self.produce.partitioner, batch, topic, &loads);
+        let mut cut = Cut { nowhere: placement.nowhere.len(), ..Cut::default() };
+        for (partition, rows) in placement.parts {
+            let part = rows.map_or_else(|| batch.clone(), |rows| batch.select(&rows));
+            let mut pieces = Pieces::default();
+            encoder.encode(&part, self.sending.batch_bytes_max.load(Relaxed), &mut pieces)?;
+            // The topic took no batch of this size, but perhaps it takes an event of it.
+            for (event, _) in std::mem::take(&mut pieces.too_large) {
+                encoder.encode(&event, self.produce.record_batch_bytes_max, &mut pieces)?;
+            }
+            cut.too_large = cut.too_large.max(pieces.too_large.iter().map(|(_, bytes)| *bytes).max());
+            cut.pieces.extend(pieces.encoded.into_iter().map(|encoded| (partition, encoded)));
+        }
+        Ok(cut)
+    }
+
+    /// What there is to say about events whose header names no partition: nobody has them.
+    fn told_nowhere(&self, events: usize, topic: &Topic) -> Result<(), String> {
+        let Partitioner::Header(header) = &self.produce.partitioner else { return Ok(()) };
+        if events == 0 {
+            self.sending.troubles.clear(ABOUT_HEADER);
+            return Ok(());
+        }
+        let (name, count) = (&topic.name, topic.partitions.len());
+        let text = format!("header {header} of {events} events names no partition of topic {name}, which has {count}");
+        self.sending.troubles.set(ABOUT_HEADER, text.clone());
+        Err(text)
+    }
+}

@@ -1,0 +1,16 @@
+//! The writing side of the channel.
+//!
+//! ```text
+//!   lane: partition, encode --> [ Room: bytes in flight ] --> feed, on the IoThread --> Producer --> brokers
+//!   ticket <-- Append: all its pieces <-- settle: receipt, or mend a refused batch and send it again <--'
+//! ```
+//!
+//! Batches of one lane to one partition stay in order, unless one of them was refused and mended ([`mend`]).
+
+mod append;
+mod mend;
+mod room;
+mod send;
+
+pub(super) use append::Writer;
+pub(super) use room::Room;

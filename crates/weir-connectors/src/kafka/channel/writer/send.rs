@@ -1,0 +1,195 @@
+//! From the lane to the producer, and what came of it back to the ticket.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tracing::{error, warn};
+use weir_codec::record_batch::EncodedBatch;
+use weir_engine::clock::now_ms;
+use weir_engine::receipt::{ReceiptFailure, ReceiptTicket};
+use weir_kafka::{Cluster, ErrorCode, Producer, ProducerOptions, Receipt, SendError};
+
+use super::mend::{Times, halves, with_times};
+use super::room::{Held, Room};
+use crate::kafka::channel::health::Troubles;
+
+/// What troubles of writing are filed under.
+const ABOUT: &str = "writing";
+/// INVALID_TIMESTAMP: brokers refuse times too far from their own.
+const INVALID_TIMESTAMP: i16 = 32;
+/// Times that are further ahead are surely among the refused ones: brokers take an hour unless told otherwise, less a
+/// difference of clocks.
+const AHEAD_MAX: Duration = Duration::from_secs(55 * 60);
+
+/// An append in pieces: its ticket completes with the last of them. Dropped before, it fails.
+pub(super) struct Append {
+    channel: String,
+    state: Mutex<AppendState>,
+}
+
+struct AppendState {
+    ticket: Option<ReceiptTicket>,
+    left: usize,
+    failure: Option<String>,
+}
+
+impl Append {
+    /// With one piece that stands for the making of the others: [`Append::settle`] ends it.
+    pub(super) fn new(channel: &str, ticket: ReceiptTicket) -> Arc<Self> {
+        let state = AppendState { ticket: Some(ticket), left: 1, failure: None };
+        Arc::new(Self { channel: channel.to_owned(), state: Mutex::new(state) })
+    }
+
+    pub(super) fn add(&self, pieces: usize) {
+        self.state.lock().left += pieces;
+    }
+
+    pub(super) fn settle(&self, outcome: Result<(), String>) {
+        let mut state = self.state.lock();
+        state.left -= 1;
+        if let Err(reason) = outcome {
+            state.failure.get_or_insert(reason);
+        }
+        let ticket = if state.left == 0 { state.ticket.take() } else { None };
+        let failure = state.failure.clone();
+        drop(state);
+        if let Some(ticket) = ticket {
+            let failed = |reason| ReceiptFailure { channel: self.channel.clone(), reason };
+            ticket.complete(failure.map_or(Ok(()), |reason| Err(failed(reason))));
+        }
+    }
+}
+
+/// A record batch on its way.
+pub(super) struct Piece {
+    pub(super) partition: i32,
+    pub(super) batch: EncodedBatch,
+    pub(super) append: Arc<Append>,
+    pub(super) held: Held,
+    pub(super) times: Times,
+}
+
+/// What lanes and the tasks of the IoThread have in common.
+pub(super) struct Sending {
+    pub(super) channel: String,
+    pub(super) topic: String,
+    pub(super) options: ProducerOptions,
+    pub(super) room: Arc<Room>,
+    pub(super) troubles: Arc<Troubles>,
+    pub(super) appended: AtomicU64,
+    /// Size of record batches that the topic takes, as far as is known.
+    pub(super) batch_bytes_max: AtomicUsize,
+    /// Made for the first batch: an agent that only reads has none.
+    pub(super) producer: OnceLock<Producer>,
+    pub(super) pieces: mpsc::UnboundedSender<(Cluster, Piece)>,
+}
+
+impl Sending {
+    /// Hands pieces to the producer in their order, until the channel is gone.
+    pub(super) async fn feed(self: Arc<Self>, mut pieces: mpsc::UnboundedReceiver<(Cluster, Piece)>) {
+        while let Some((cluster, piece)) = pieces.recv().await {
+            let producer = self.producer.get_or_init(|| Producer::new(&cluster, self.options.clone()));
+            let Piece { partition, batch, append, held, times } = piece;
+            let (events, bytes) = (u64::from(batch.record_count()), batch.as_bytes().len());
+            match producer.send(&self.topic, partition, batch).await {
+                Ok(receipt) => {
+                    let sent = Sent { cluster, events, bytes, append, held, times };
+                    tokio::spawn(self.clone().settle(receipt, sent));
+                }
+                Err(failure) => append.settle(Err(failure.to_string())),
+            }
+        }
+    }
+
+    async fn settle(self: Arc<Self>, receipt: Receipt, sent: Sent) {
+        let outcome = receipt.await;
+        let append = sent.append.clone();
+        let outcome = match outcome {
+            Ok(_) => {
+                self.appended.fetch_add(sent.events, Relaxed);
+                self.troubles.clear(ABOUT);
+                drop(sent);
+                Ok(())
+            }
+            Err(SendError::Refused { partition, code, batch, .. }) => match self.mended(code, batch, sent.times) {
+                Some(Ok((batches, times))) => {
+                    self.send_again(partition, batches, times, sent);
+                    Ok(())
+                }
+                Some(Err(reason)) => Err(reason),
+                None => Err(self.refused(partition, code, &sent)),
+            },
+            // Whether the brokers have it is not known: the source may send it again.
+            Err(SendError::Closed) => Err("the agent ended before brokers had answered".to_owned()),
+        };
+        append.settle(outcome);
+    }
+
+    /// What to send instead of a refused batch, if there is anything.
+    fn mended(
+        &self,
+        code: ErrorCode,
+        batch: EncodedBatch,
+        times: Times,
+    ) -> Option<Result<(Vec<EncodedBatch>, Times), String>> {
+        let bytes = batch.as_bytes().len();
+        let mended = if code == ErrorCode::MESSAGE_TOO_LARGE && batch.record_count() > 1 {
+            let before = self.batch_bytes_max.fetch_min(bytes / 2, Relaxed);
+            if before > bytes / 2 {
+                warn!(channel = %self.channel, topic = %self.topic, bytes, "the topic takes no batches of this size; they are split from now on: raise its max.message.bytes or lower record_batch_bytes_max");
+            }
+            halves(batch).map(|halves| (halves, times))
+        } else if code.code() == INVALID_TIMESTAMP && times != Times::None {
+            let latest = now_ms().saturating_add(AHEAD_MAX.as_millis() as i64);
+            let next = if times == Times::AsGiven { Times::Until(latest) } else { Times::None };
+            warn!(channel = %self.channel, topic = %self.topic, "brokers refuse the times of events; they go into header weir.timestamp");
+            with_times(batch, next).map(|batch| (vec![batch], next))
+        } else {
+            return None;
+        };
+        Some(mended.map_err(|fault| weir_engine::chain(&fault)))
+    }
+
+    fn send_again(&self, partition: i32, batches: Vec<EncodedBatch>, times: Times, sent: Sent) {
+        sent.append.add(batches.len());
+        for batch in batches {
+            let held = self.room.hold(batch.as_bytes().len());
+            let piece = Piece { partition, batch, append: sent.append.clone(), held, times };
+            if let Err(unsent) = self.pieces.send((sent.cluster.clone(), piece)) {
+                unsent.0.1.append.settle(Err("the channel is closed".to_owned()));
+            }
+        }
+    }
+
+    /// Says what a refusal for good means.
+    fn refused(&self, partition: i32, code: ErrorCode, sent: &Sent) -> String {
+        let topic = &self.topic;
+        let advice = match code {
+            ErrorCode::MESSAGE_TOO_LARGE => "an event is larger than the topic takes: raise its max.message.bytes",
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => "the topic has no such partition: correct `partition`",
+            _ => "see to it that this agent may write to the topic and that the topic takes such records",
+        };
+        let text = format!(
+            "topic {topic}, partition {partition} refused {} events, {} bytes: {code}; {advice}",
+            sent.events, sent.bytes
+        );
+        error!(channel = %self.channel, "{text}");
+        self.troubles.set(ABOUT, text.clone());
+        text
+    }
+}
+
+/// What is kept of a piece while its batch is with the producer.
+struct Sent {
+    cluster: Cluster,
+    events: u64,
+    bytes: usize,
+    append: Arc<Append>,
+    /// Given back with the verdict.
+    #[expect(dead_code, reason = "held for its drop")]
+    held: Held,
+    times: Times,
+}
