@@ -143,7 +143,12 @@ impl Artifacts<'_> {
                 return Err(failed(&format!("not done after {FETCH_PATIENCE:?}")));
             }
             if started.elapsed() >= next_line {
-                watch.say(&format!("{}: {} jars after {:.0?}", self.name, downloaded(&read(&log)), started.elapsed()));
+                watch.say(&format!(
+                    "{}: {} jars downloaded after {:.0?}",
+                    self.name,
+                    downloaded(&read(&log)),
+                    started.elapsed()
+                ));
                 next_line += PROGRESS;
             }
         };

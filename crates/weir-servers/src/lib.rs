@@ -13,10 +13,15 @@
 //!   ignored with that reason (`trial`, a feature)
 
 pub mod artifacts;
+pub mod hdfs;
+mod home;
+pub mod http;
 pub mod kafka;
 pub mod kerberos;
 pub mod ports;
 pub mod process;
+mod server;
+mod start;
 #[cfg(feature = "trial")]
 mod trial;
 mod watch;
@@ -25,6 +30,8 @@ mod watch;
 mod tests;
 
 pub use artifacts::Unavailable;
+pub use server::ControlError;
+pub use start::StartError;
 #[cfg(feature = "trial")]
 pub use trial::{REQUIRED_VARIABLE, trial};
 pub use watch::Watch;

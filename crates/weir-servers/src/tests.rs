@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::artifacts::{Artifacts, Unavailable, downloaded, java_version};
 use super::process::{self, Process, RunError};
-use super::{Watch, ports, trial};
+use super::{Watch, http, ports, trial};
 
 /// More than any of these commands takes on a machine that is busy with everything else.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -228,4 +228,18 @@ fn a_missing_server_is_named() {
     let failing = trial::decide("name", Some(&missing), true, || Ok(()));
     assert!(!failing.has_ignored_flag());
     assert_eq!(failing.name(), "name");
+}
+
+/// Scenario: answers of a web server: whole, empty, an error, and something else.
+/// Guarantees: status and body are read; what is no HTTP is an error.
+#[test]
+fn answers_are_read() {
+    let answer = http::parse(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc").expect("it is HTTP");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "abc"));
+    assert_eq!(http::parse(b"HTTP/1.0 204 No Content\r\n\r\n").expect("it is HTTP").body, b"");
+    let refused = http::parse(b"HTTP/1.1 500 Server Error\r\n\r\nwhy").expect("it is HTTP").ok();
+    assert_eq!(refused.expect_err("it is refused").to_string(), "status 500: why");
+    for other in [&b""[..], b"\r\n\r\n", b"HTTP/1.1 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n"] {
+        assert!(http::parse(other).is_err(), "{other:?}");
+    }
 }

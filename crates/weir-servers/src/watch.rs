@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::report;
+use crate::{StartError, Unavailable, report};
 
 /// What a start says meanwhile, and how it learns that nobody waits for it any more.
 ///
@@ -33,6 +33,11 @@ impl<'a> Watch<'a> {
 
     pub(crate) fn is_cancelled(&self) -> bool {
         (self.is_cancelled)()
+    }
+
+    /// `missing`, or that it is missing because it was cancelled.
+    pub(crate) fn outcome(&self, missing: Unavailable) -> StartError {
+        if self.is_cancelled() { StartError::Cancelled } else { missing.into() }
     }
 }
 

@@ -2,23 +2,22 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-use tempfile::TempDir;
-use thiserror::Error;
 
 use super::certificates::Certificates;
 use super::distribution::Distribution;
-use super::node::{self, Activity, Node};
+use super::node::{self, Node};
 use super::options::{ClusterOptions, Listener, Mechanism, Topic};
 use super::probe::Metadata;
 use super::properties;
-use super::start::{StartError, preparing};
 use super::tools::Tools;
+use crate::home::Home;
 use crate::process::RunError;
-use crate::report;
+use crate::start::preparing;
+use crate::{ControlError, StartError};
 
+/// A node that can talk to a majority hands its partitions over in a second or two; one that cannot would try for minutes.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
 /// A session of a dead node runs out after 5 s, an election takes 2 s, catching up as long as there is to catch up.
 const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two questions to the nodes.
@@ -31,17 +30,8 @@ pub struct Cluster {
     pub(super) distribution: Distribution,
     pub(super) certificates: Option<Certificates>,
     pub(super) nodes: Vec<Node>,
-    pub(super) folder: Option<TempDir>,
-    pub(super) keeps_logs: AtomicBool,
-}
-
-/// Why a node could not be killed, stopped, paused or resumed.
-#[derive(Debug, Error)]
-#[error("cannot {action} broker {broker}: {cause}")]
-pub struct ControlError {
-    action: &'static str,
-    broker: u32,
-    cause: io::Error,
+    /// After the nodes, which write to it.
+    pub(super) home: Home,
 }
 
 impl Cluster {
@@ -121,7 +111,7 @@ impl Cluster {
     pub fn metadata(&self) -> io::Result<Metadata> {
         let mut result = Err(io::Error::new(io::ErrorKind::NotConnected, "no broker is up"));
         for node in &self.nodes {
-            if result.is_err() && node.activity()? == Activity::Up {
+            if result.is_err() && node.server.is_up() {
                 result = node.metadata();
             }
         }
@@ -164,7 +154,7 @@ impl Cluster {
     /// # Errors
     /// [`ControlError`] if the system refuses.
     pub fn kill(&self, broker: u32) -> Result<(), ControlError> {
-        self.control("kill", broker, Node::kill)
+        self.node(broker).server.kill()
     }
 
     /// Ends `broker` in order (SIGTERM): it hands over what it leads. Killed if that takes more than 30 s.
@@ -172,7 +162,7 @@ impl Cluster {
     /// # Errors
     /// [`ControlError`] if the system refuses.
     pub fn stop(&self, broker: u32) -> Result<(), ControlError> {
-        self.control("stop", broker, Node::stop)
+        self.node(broker).server.stop(STOP_PATIENCE)
     }
 
     /// Pauses `broker` (SIGSTOP): its connections stay open and silent. The others miss it after 5 s.
@@ -180,7 +170,7 @@ impl Cluster {
     /// # Errors
     /// [`ControlError`] if it is down.
     pub fn pause(&self, broker: u32) -> Result<(), ControlError> {
-        self.control("pause", broker, Node::pause)
+        self.node(broker).server.pause()
     }
 
     /// Lets a paused `broker` go on (SIGCONT).
@@ -188,16 +178,7 @@ impl Cluster {
     /// # Errors
     /// [`ControlError`] if it is down.
     pub fn resume(&self, broker: u32) -> Result<(), ControlError> {
-        self.control("resume", broker, Node::resume)
-    }
-
-    fn control(
-        &self,
-        action: &'static str,
-        broker: u32,
-        act: impl FnOnce(&Node) -> io::Result<()>,
-    ) -> Result<(), ControlError> {
-        act(self.node(broker)).map_err(|cause| ControlError { action, broker, cause })
+        self.node(broker).server.resume()
     }
 
     /// Starts `broker` again on its ports and its data, after stopping it in order if it is up, and waits until it is one of
@@ -207,21 +188,21 @@ impl Cluster {
     /// [`StartError`] if it does not come back.
     pub fn restart(&self, broker: u32) -> Result<(), StartError> {
         let node = self.node(broker);
-        node.stop().map_err(preparing("stop a broker"))?;
-        node.start(&self.distribution, &self.options).map_err(preparing("start a broker"))?;
+        node.server.stop(STOP_PATIENCE).map_err(preparing("start a broker again"))?;
+        node.start(&self.distribution, &self.options)?;
         self.until_ready()
     }
 
     /// Process id of `broker`, to read its CPU time and memory from; `None` if it is down.
     #[must_use]
     pub fn process_id(&self, broker: u32) -> Option<u32> {
-        self.node(broker).process_id()
+        self.node(broker).server.process_id()
     }
 
     /// The file that `broker` logs to, over all its starts.
     #[must_use]
     pub fn log(&self, broker: u32) -> PathBuf {
-        self.node(broker).log()
+        self.node(broker).server.log().to_owned()
     }
 
     /// The segments of `partition` of `topic` on `broker`, oldest first: for [`Distribution::dump_log`].
@@ -235,27 +216,12 @@ impl Cluster {
     /// Leaves folder and logs where they are when the cluster is dropped, and names them on standard error: for a test that
     /// failed. A drop during a panic does so by itself.
     pub fn keep_logs(&self) {
-        self.keeps_logs.store(true, Ordering::Relaxed);
+        self.home.keep();
     }
 
     #[track_caller]
     pub(super) fn node(&self, broker: u32) -> &Node {
         let found = self.nodes.iter().find(|node| node.place.id == broker);
         found.unwrap_or_else(|| panic!("there is no broker {broker} among {}", self.nodes.len()))
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for node in &self.nodes {
-            if let Err(error) = node.kill() {
-                report(&format!("kafka: broker {} may still run: {error}", node.place.id));
-            }
-        }
-        if (self.keeps_logs.load(Ordering::Relaxed) || std::thread::panicking())
-            && let Some(folder) = self.folder.take()
-        {
-            report(&format!("kafka: the logs of the brokers are kept in {}", folder.keep().display()));
-        }
     }
 }

@@ -30,10 +30,10 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
+pub use crate::{ControlError, StartError};
 pub use certificates::Certificates;
-pub use cluster::{Cluster, ControlError};
+pub use cluster::Cluster;
 pub use distribution::Distribution;
 pub use options::{ClusterOptions, Kerberos, Listener, Mechanism, PASSWORD, Topic, Tuning, USER, Version};
 pub use probe::{Metadata, PartitionState};
-pub use start::StartError;
 pub use tools::Tools;

@@ -1,24 +1,12 @@
-//! Real brokers do what the launcher says of them. Ignored, with the reason, where they cannot be had.
+//! Brokers.
 
-use libtest_mimic::{Arguments, Failed};
-use weir_servers::kafka::{Cluster, ClusterOptions, Distribution, Listener, Mechanism, Topic, Version};
-use weir_servers::trial;
-
-fn main() -> std::process::ExitCode {
-    let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
-    let trials = vec![
-        trial("one_old_broker_takes_and_gives", &old, || one_broker_takes_and_gives(Version::V3_9)),
-        trial("one_broker_takes_and_gives", &current, || one_broker_takes_and_gives(Version::V4_3)),
-        trial("every_way_in_is_open", &current, every_way_in_is_open),
-        trial("two_brokers_go_on_without_the_third", &current, two_brokers_go_on_without_the_third),
-    ];
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
+use libtest_mimic::Failed;
+use weir_servers::kafka::{Cluster, ClusterOptions, Listener, Mechanism, Topic, Version};
 
 /// Scenario: the console producer sends to one broker of either line, the console consumer reads as a group; the segment is
 /// dumped; a topic is misspelt.
 /// Guarantees: what was sent comes back, the group is seen at the end of it, the dump shows it, the misspelling is an error.
-fn one_broker_takes_and_gives(version: Version) -> Result<(), Failed> {
+pub(crate) fn one_broker_takes_and_gives(version: Version) -> Result<(), Failed> {
     Cluster::with(ClusterOptions { version, ..ClusterOptions::default() }, |cluster| {
         cluster.create_topic(&Topic::new("events"))?;
         let tools = cluster.tools();
@@ -43,7 +31,7 @@ fn one_broker_takes_and_gives(version: Version) -> Result<(), Failed> {
 /// Scenario: events go in by mutual TLS and SASL, and come out by TLS and SASL over TLS; one client shows no certificate.
 /// Guarantees: every listener and mechanism works with the client properties and certificates that the cluster gives; a
 /// client without a certificate is turned away where one is required.
-fn every_way_in_is_open() -> Result<(), Failed> {
+pub(crate) fn every_way_in_is_open() -> Result<(), Failed> {
     let listeners = vec![Listener::Tls, Listener::MutualTls, Listener::Sasl, Listener::SaslTls];
     Cluster::with(ClusterOptions { listeners, ..ClusterOptions::default() }, |cluster| {
         cluster.create_topic(&Topic::new("events"))?;
@@ -79,7 +67,7 @@ fn tempfile_with(text: &str) -> std::io::Result<tempfile::NamedTempFile> {
 
 /// Scenario: of three brokers the leader of a partition is killed, another is paused for a moment, the killed one restarted.
 /// Guarantees: another leads while one is dead, nothing that was taken is missing, and all are in sync again at the end.
-fn two_brokers_go_on_without_the_third() -> Result<(), Failed> {
+pub(crate) fn two_brokers_go_on_without_the_third() -> Result<(), Failed> {
     Cluster::with(ClusterOptions { brokers: 3, ..ClusterOptions::default() }, |cluster| {
         let properties = vec![("min.insync.replicas".to_owned(), "2".to_owned())];
         cluster.create_topic(&Topic { replication: 3, properties, ..Topic::new("events") })?;

@@ -1,0 +1,365 @@
+//! The processes together.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::configuration;
+use super::distribution::Distribution;
+use crate::home::Home;
+use crate::process::{Output, RunError};
+use crate::server::{Activity, Server};
+use crate::start::{Fleet, Waiting, preparing, start, until_ready};
+use crate::{ControlError, StartError, Watch, http, ports};
+
+const NAMENODE: &str = "org.apache.hadoop.hdfs.server.namenode.NameNode";
+const DATANODE: &str = "org.apache.hadoop.hdfs.server.datanode.DataNode";
+const SHELL: &str = "org.apache.hadoop.fs.FsShell";
+/// Ports of a process: data, web, inner requests. The NameNode has no data and answers its clients where DataNodes have it.
+const PORTS_EACH: usize = 3;
+/// Processes end on SIGTERM within a second or two.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// A dead DataNode is missed after 14 s.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two questions.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What [`Cluster::start`] starts. The default: three DataNodes, three copies, blocks of 128 MiB.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClusterOptions {
+    /// Number of DataNodes, 1 to 9; they are called 1, 2, 3 and so on.
+    pub datanodes: u32,
+    /// On how many of them each block is, unless a client says otherwise.
+    pub replication: u32,
+    /// Size of a block, at least 4096.
+    pub block_bytes: u64,
+    /// Properties of every process, stronger than what the launcher sets: (`dfs.permissions.enabled`, `true`).
+    pub properties: Vec<(String, String)>,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self { datanodes: 3, replication: 3, block_bytes: 128 << 20, properties: Vec::new() }
+    }
+}
+
+/// One process of a cluster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The one that knows names and blocks.
+    NameNode,
+    /// One of those that hold blocks, counted from 1.
+    DataNode(u32),
+}
+
+/// A running HDFS; all of it ends when this is dropped. May be shared by tests: every method takes `&self`.
+#[derive(Debug)]
+pub struct Cluster {
+    options: ClusterOptions,
+    distribution: Distribution,
+    namenode: Node,
+    datanodes: Vec<Node>,
+    /// After the processes, which write to it.
+    home: Home,
+}
+
+#[derive(Debug)]
+struct Node {
+    role: Role,
+    server: Server,
+    folder: PathBuf,
+    ports: [u16; PORTS_EACH],
+}
+
+impl Node {
+    fn make(role: Role, home: &Home, ports: &[u16]) -> io::Result<Self> {
+        let name = match role {
+            Role::NameNode => "namenode".to_owned(),
+            Role::DataNode(number) => format!("datanode-{number}"),
+        };
+        let folder = home.path().join(&name);
+        fs::create_dir_all(&folder)?;
+        let server = Server::new(name.replace('-', " "), home.path().join(format!("{name}.log")));
+        Ok(Self { role, server, folder, ports: [ports[0], ports[1], ports[2]] })
+    }
+
+    fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports[0]).into()
+    }
+
+    fn web(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports[1]).into()
+    }
+
+    /// What it says about one of its parts.
+    fn asked(&self, part: &str) -> io::Result<String> {
+        Ok(http::get(self.web(), &format!("/jmx?qry=Hadoop:service={part}"))?.ok()?.text())
+    }
+}
+
+impl Cluster {
+    /// Starts the processes and waits until the NameNode knows every DataNode and takes writes: 15 s on two cores, and as
+    /// long as a fetch takes if the jars are not in the cache.
+    ///
+    /// # Errors
+    /// [`StartError`]; what the processes logged is then kept and its folder named on standard error.
+    ///
+    /// # Panics
+    /// If the options ask for no DataNode or for more than nine.
+    pub fn start(options: ClusterOptions) -> Result<Self, StartError> {
+        Self::start_watched(options, &Watch::patient())
+    }
+
+    /// The same for somebody who watches and may cancel: then nothing is left, neither processes nor files.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`], and [`StartError::Cancelled`].
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    pub fn start_watched(options: ClusterOptions, watch: &Watch<'_>) -> Result<Self, StartError> {
+        assert!((1..=9).contains(&options.datanodes), "{} DataNodes are not between 1 and 9", options.datanodes);
+        let distribution = Distribution::find_watched(watch).map_err(|error| watch.outcome(error))?;
+        let what = format!("hdfs 3.4.3, 1 NameNode and {} DataNode(s)", options.datanodes);
+        start(&what, watch, || Self::prepare(options.clone(), distribution.clone()))
+    }
+
+    /// Starts a cluster for `test` alone, and keeps what was logged if that returns an error (or panics).
+    ///
+    /// # Errors
+    /// What `test` returned, or that there is no cluster.
+    pub fn with<E: From<StartError>>(
+        options: ClusterOptions,
+        test: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let cluster = Self::start(options)?;
+        test(&cluster).inspect_err(|_| cluster.keep_logs())
+    }
+
+    fn prepare(options: ClusterOptions, distribution: Distribution) -> Result<Self, StartError> {
+        let home = Home::new("hdfs").map_err(preparing("make a temporary folder"))?;
+        let ports = ports::free((1 + options.datanodes as usize) * PORTS_EACH).map_err(preparing("find free ports"))?;
+        let roles = std::iter::once(Role::NameNode).chain((1..=options.datanodes).map(Role::DataNode));
+        let nodes = roles.zip(ports.chunks_exact(PORTS_EACH)).map(|(role, ports)| Node::make(role, &home, ports));
+        let mut nodes = nodes.collect::<io::Result<Vec<_>>>().map_err(preparing("make the folder of a process"))?;
+        let datanodes = nodes.split_off(1);
+        let namenode = nodes.pop().expect("the first role is that of the NameNode");
+        let cluster = Self { options, distribution, namenode, datanodes, home };
+        let [rpc, web, _] = cluster.namenode.ports;
+        configuration::write(&cluster.configuration(), rpc, web, &cluster.namenode.folder, &cluster.options)
+            .map_err(preparing("write the configuration"))?;
+        Ok(cluster)
+    }
+
+    /// `host:port` where clients reach the NameNode.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.namenode.address()
+    }
+
+    /// The file system as clients name it: `hdfs://host:port`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("hdfs://{}", self.address())
+    }
+
+    /// `host:port` of the NameNode's web server: WebHDFS, metrics.
+    #[must_use]
+    pub fn web_address(&self) -> SocketAddr {
+        self.namenode.web()
+    }
+
+    /// The folder with `core-site.xml` and `hdfs-site.xml`, for clients that want them.
+    #[must_use]
+    pub fn configuration(&self) -> PathBuf {
+        self.home.path().join("configuration")
+    }
+
+    /// Hadoop's own shell: `["-put", "-", "/a"]` with what to put as `input`, `["-cat", "/a"]`. 3 to 5 s a call.
+    ///
+    /// # Errors
+    /// [`RunError`] if it fails.
+    pub fn shell(&self, arguments: &[&str], input: &[u8]) -> Result<Output, RunError> {
+        self.distribution.run(&self.configuration(), self.home.path(), SHELL, arguments, input)
+    }
+
+    /// How many DataNodes the NameNode takes for alive. A killed one counts for 14 s.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn live_datanodes(&self) -> io::Result<u32> {
+        let state = self.namenode.asked("NameNode,name=FSNamesystemState")?;
+        number_of(&state, "NumLiveDataNodes").ok_or_else(|| io::Error::other("it does not say"))
+    }
+
+    /// Waits until the NameNode takes `count` DataNodes for alive.
+    ///
+    /// # Panics
+    /// After 60 s.
+    #[track_caller]
+    pub fn until_live(&self, count: u32) {
+        let deadline = Instant::now() + CHANGE_PATIENCE;
+        loop {
+            let live = self.live_datanodes();
+            if live.as_ref().is_ok_and(|live| *live == count) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited {CHANGE_PATIENCE:?} for {count} DataNodes; last answer: {live:?}"
+            );
+            std::thread::park_timeout(LOOK);
+        }
+    }
+
+    /// Kills a process (SIGKILL), paused or not.
+    ///
+    /// # Errors
+    /// [`ControlError`] if the system refuses.
+    pub fn kill(&self, role: Role) -> Result<(), ControlError> {
+        self.node(role).server.kill()
+    }
+
+    /// Ends a process in order (SIGTERM).
+    ///
+    /// # Errors
+    /// [`ControlError`] if the system refuses.
+    pub fn stop(&self, role: Role) -> Result<(), ControlError> {
+        self.node(role).server.stop(STOP_PATIENCE)
+    }
+
+    /// Pauses a process (SIGSTOP): its connections stay open and silent.
+    ///
+    /// # Errors
+    /// [`ControlError`] if it is down.
+    pub fn pause(&self, role: Role) -> Result<(), ControlError> {
+        self.node(role).server.pause()
+    }
+
+    /// Lets a paused process go on (SIGCONT).
+    ///
+    /// # Errors
+    /// [`ControlError`] if it is down.
+    pub fn resume(&self, role: Role) -> Result<(), ControlError> {
+        self.node(role).server.resume()
+    }
+
+    /// Starts a process again on its ports and its data, after stopping it in order if it is up, and waits until all that
+    /// run are ready.
+    ///
+    /// # Errors
+    /// [`StartError`] if it does not come back.
+    pub fn restart(&self, role: Role) -> Result<(), StartError> {
+        let node = self.node(role);
+        node.server.stop(STOP_PATIENCE).map_err(preparing("start a process again"))?;
+        self.start_one(node)?;
+        self.until_ready(&Watch::patient())
+    }
+
+    /// Process id, to read CPU time and memory from; `None` if the process is down.
+    #[must_use]
+    pub fn process_id(&self, role: Role) -> Option<u32> {
+        self.node(role).server.process_id()
+    }
+
+    /// The file that a process logs to, over all its starts.
+    #[must_use]
+    pub fn log(&self, role: Role) -> PathBuf {
+        self.node(role).server.log().to_owned()
+    }
+
+    /// Leaves folder and logs where they are when the cluster is dropped, and names them on standard error.
+    pub fn keep_logs(&self) {
+        self.home.keep();
+    }
+
+    #[track_caller]
+    fn node(&self, role: Role) -> &Node {
+        let found = std::iter::once(&self.namenode).chain(&self.datanodes).find(|node| node.role == role);
+        found.unwrap_or_else(|| panic!("there is no {role:?} among {} DataNodes", self.datanodes.len()))
+    }
+
+    fn start_one(&self, node: &Node) -> Result<(), StartError> {
+        let mut command: Command = self.distribution.java(&self.configuration(), self.home.path());
+        match node.role {
+            Role::NameNode => command.arg(NAMENODE),
+            Role::DataNode(_) => {
+                let [data, web, ipc] = node.ports;
+                // One configuration for all; they differ in this.
+                command.arg(DATANODE);
+                command.args(["-D", &format!("dfs.datanode.data.dir=file://{}", node.folder.display())]);
+                command.args(["-D", &format!("dfs.datanode.address=127.0.0.1:{data}")]);
+                command.args(["-D", &format!("dfs.datanode.http.address=127.0.0.1:{web}")]);
+                command.args(["-D", &format!("dfs.datanode.ipc.address=127.0.0.1:{ipc}")])
+            }
+        };
+        node.server.start(&mut command)
+    }
+
+    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError> {
+        until_ready(Self::KIND, watch, || self.first_not_ready())
+    }
+
+    fn first_not_ready(&self) -> Result<Option<Waiting<'_>>, StartError> {
+        let mut up = 0;
+        for node in &self.datanodes {
+            if node.server.activity()? == Activity::Up {
+                up += 1;
+                // Its own word: the NameNode still counts one that was killed a moment ago.
+                let reason = match node.asked("DataNode,name=DataNodeInfo") {
+                    Err(error) => error.to_string(),
+                    Ok(state) if state.contains(r#"ActorState\":\"RUNNING"#) => continue,
+                    Ok(_) => "it is not yet known to the NameNode".to_owned(),
+                };
+                return Ok(Some((&node.server, reason)));
+            }
+        }
+        if self.namenode.server.activity()? != Activity::Up {
+            return Ok(None);
+        }
+        let reason = match self.namenode.asked("NameNode,name=FSNamesystemState") {
+            Err(error) => error.to_string(),
+            Ok(state) if number_of(&state, "NumLiveDataNodes").is_none_or(|live| live < up) => {
+                format!("it does not know {up} DataNodes")
+            }
+            Ok(state) if !state.contains(r#""FSState" : "Operational""#) => "it is in safe mode".to_owned(),
+            Ok(_) => return Ok(None),
+        };
+        Ok(Some((&self.namenode.server, reason)))
+    }
+}
+
+impl Fleet for Cluster {
+    const KIND: &'static str = "hdfs";
+
+    fn servers(&self) -> Vec<&Server> {
+        std::iter::once(&self.namenode).chain(&self.datanodes).map(|node| &node.server).collect()
+    }
+
+    fn start_all(&self, watch: &Watch<'_>) -> Result<(), StartError> {
+        self.distribution
+            .run(&self.configuration(), self.home.path(), NAMENODE, &["-format", "-nonInteractive"], b"")
+            .map_err(preparing("format the folder of the NameNode"))?;
+        for node in std::iter::once(&self.namenode).chain(&self.datanodes) {
+            self.start_one(node)?;
+        }
+        self.until_ready(watch)
+    }
+
+    fn keep_logs(&self) {
+        self.home.keep();
+    }
+
+    fn place(&self) -> String {
+        self.url()
+    }
+}
+
+/// The number behind `"name" : ` in what a process says of itself.
+pub(crate) fn number_of(state: &str, name: &str) -> Option<u32> {
+    let (_, rest) = state.split_once(&format!("\"{name}\" : "))?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}

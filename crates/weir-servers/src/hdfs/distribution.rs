@@ -1,0 +1,75 @@
+//! The release on this machine: its jars, and how a Java machine is started with them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::artifacts::{Artifacts, require_java};
+use crate::process::{self, Output, RunError};
+use crate::{Unavailable, Watch};
+
+/// A shell call takes 3 to 5 s, most of it the start of its Java machine, which a busy machine stretches.
+const TOOL_PATIENCE: Duration = Duration::from_secs(90);
+/// hadoop-hdfs expects the other two to be there already.
+const COORDINATES: [&str; 3] = [
+    "org.apache.hadoop:hadoop-common:3.4.3",
+    "org.apache.hadoop:hadoop-hdfs:3.4.3",
+    "org.apache.hadoop:hadoop-hdfs-client:3.4.3",
+];
+
+/// The jars of Hadoop 3.4.3 and a Java that runs them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Distribution {
+    jars: PathBuf,
+}
+
+impl Distribution {
+    /// Looks for Java and the jars; the first time it fetches them: 66 MB, a minute.
+    ///
+    /// # Errors
+    /// [`Unavailable`], with the reason, if either is missing and cannot be had.
+    pub fn find() -> Result<Self, Unavailable> {
+        Self::find_watched(&Watch::patient())
+    }
+
+    /// The same for somebody who watches and may cancel.
+    ///
+    /// # Errors
+    /// As [`Distribution::find`]; also if `watch` was cancelled meanwhile.
+    pub fn find_watched(watch: &Watch<'_>) -> Result<Self, Unavailable> {
+        require_java(11)?;
+        let jars = Artifacts { name: "hdfs-3.4.3", coordinates: &COORDINATES }.folder(watch)?;
+        Ok(Self { jars })
+    }
+
+    /// A Java machine for the class that is to be its first further argument. `configuration` is the folder of it, `home`
+    /// one that the class may write to.
+    pub(super) fn java(&self, configuration: &Path, home: &Path) -> Command {
+        let mut class_path = configuration.as_os_str().to_owned();
+        class_path.push(":");
+        class_path.push(self.jars.join("*"));
+        let mut hadoop_home = std::ffi::OsString::from("-Dhadoop.home.dir=");
+        hadoop_home.push(home);
+        let mut command = Command::new("java");
+        // One collector thread and the quick compiler only: the processes share the cores with each other and with what is
+        // tested.
+        command.args(["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        command.args(["-Djava.net.preferIPv4Stack=true", "--add-opens", "java.base/java.lang=ALL-UNNAMED"]);
+        command.arg(hadoop_home).arg("-cp").arg(class_path);
+        command
+    }
+
+    /// Runs `class` to its end, 90 s at most.
+    pub(super) fn run(
+        &self,
+        configuration: &Path,
+        home: &Path,
+        class: &str,
+        arguments: &[&str],
+        input: &[u8],
+    ) -> Result<Output, RunError> {
+        let mut command = self.java(configuration, home);
+        command.arg(class).args(arguments);
+        process::run(class, &mut command, input, TOOL_PATIENCE)
+    }
+}
