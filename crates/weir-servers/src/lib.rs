@@ -1,4 +1,5 @@
-//! Real servers on loopback for tests, benches and demos, and what all of them have in common: artifacts, processes, ports.
+//! Real servers on loopback for tests, benches and demos: Kafka brokers, an HDFS, a SolrCloud; and what all of them have in
+//! common: artifacts, processes, ports.
 //!
 //! Servers in Java come from Maven artifacts alone: no distribution archive, no container. Their jars are fetched once by the
 //! `mvn` on the `PATH` and kept in a cache outside the repository ([`artifacts`]); after that a start needs no network.
@@ -21,6 +22,7 @@ pub mod kerberos;
 pub mod ports;
 pub mod process;
 mod server;
+pub mod solr;
 mod start;
 #[cfg(feature = "trial")]
 mod trial;

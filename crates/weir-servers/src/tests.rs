@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::artifacts::{Artifacts, Unavailable, downloaded, java_version};
 use super::process::{self, Process, RunError};
-use super::{Watch, http, ports, trial};
+use super::{Watch, hdfs, http, ports, solr, trial};
 
 /// More than any of these commands takes on a machine that is busy with everything else.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -242,4 +242,17 @@ fn answers_are_read() {
     for other in [&b""[..], b"\r\n\r\n", b"HTTP/1.1 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n"] {
         assert!(http::parse(other).is_err(), "{other:?}");
     }
+}
+
+/// Scenario: what a NameNode and a Solr node say of themselves.
+/// Guarantees: the numbers and names that the launchers wait for are found; what is not there is not invented.
+#[test]
+fn states_are_read() {
+    let state = "\"NumLiveDataNodes\" : 3,\n\"FSState\" : \"Operational\"";
+    assert_eq!(hdfs::number_of(state, "NumLiveDataNodes"), Some(3));
+    assert_eq!(hdfs::number_of(state, "FSState"), None);
+    assert_eq!(hdfs::number_of(state, "LiveDataNodes"), None);
+    let status = r#"{"cluster":{"collections":{"a":[]},"live_nodes":["127.0.0.1:1_solr","127.0.0.1:2_solr"]}}"#;
+    assert_eq!(solr::live_part(status), Some(r#""127.0.0.1:1_solr","127.0.0.1:2_solr""#));
+    assert_eq!(solr::live_part("{}"), None);
 }

@@ -20,5 +20,7 @@ mod configuration;
 mod distribution;
 
 pub use crate::{ControlError, StartError};
+#[cfg(test)]
+pub(crate) use cluster::number_of;
 pub use cluster::{Cluster, ClusterOptions, Role};
 pub use distribution::Distribution;
