@@ -89,6 +89,36 @@ fn what_the_demo_needs_is_named() {
     }
 }
 
+/// Scenario: the demo of two tiers where there is no Java, and with a broker that does not answer.
+/// Guarantees: exit code 1; the message says what is missing and how to get it, or who did not answer.
+#[test]
+fn two_tiers_need_brokers() {
+    let folder = folder();
+    let without = done(weir(&["demo", "--kafka", "--for", "1s"]).env("PATH", folder.path()));
+    assert_eq!(without.code, Some(1), "{}", without.err);
+    for wanted in ["Java 17 or later is needed", "default-jre-headless", "--brokers HOST:PORT"] {
+        assert!(without.err.contains(wanted), "{wanted:?} in {}", without.err);
+    }
+    let alone = done(&mut weir(&["demo", "--kafka", "--for", "1s", "--brokers", "127.0.0.1:1"]));
+    assert_eq!(alone.code, Some(1), "{}", alone.err);
+    assert!(alone.err.contains("the brokers 127.0.0.1:1 cannot be asked"), "{}", alone.err);
+}
+
+/// Scenario: the configurations of both tiers are printed, for a folder whose name means something everywhere.
+/// Guarantees: nothing is started or made; each of the two checks without errors.
+#[test]
+fn the_configurations_of_two_tiers_check() {
+    let folder = folder();
+    let dir = folder.path().join("a \"b\" ${HOME} 100%");
+    let printed = done(weir(&["demo", "--kafka", "--print-config", "--dir"]).arg(&dir));
+    assert_eq!((printed.code, dir.exists()), (Some(0), false), "{}", printed.err);
+    let (edge, hub) = printed.out.split_once("# ---- hub.toml ----").expect("two of them");
+    for (name, text) in [("edge.toml", edge), ("hub.toml", hub)] {
+        let checked = done(weir(&["check"]).arg(write(folder.path(), name, text)));
+        assert_eq!((checked.code, checked.err.as_str()), (Some(0), ""), "{name}");
+    }
+}
+
 /// Scenario: Ctrl-C while the demo runs without an end.
 /// Guarantees: it stops in order, with the ledger, exit code 0.
 #[test]

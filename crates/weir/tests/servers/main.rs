@@ -1,5 +1,6 @@
 //! The real binary against real servers and their own tools. Ignored, with the reason, where they cannot be had.
 
+mod demo;
 mod edge;
 mod support;
 
@@ -16,6 +17,9 @@ fn main() -> std::process::ExitCode {
         trial("kafka_reads_our_segments", &kafka, kafka_reads_our_segments),
         trial("edge_brokers_die", &kafka, edge::brokers_die_and_nothing_is_lost_or_doubled),
         trial("edge_agent_killed", &kafka, edge::an_agent_killed_repeats_only_what_was_in_flight),
+        trial("two_tiers_prove_themselves", &kafka, demo::two_tiers_prove_themselves),
+        trial("two_tiers_survive_a_broker", &kafka, demo::two_tiers_survive_a_broker),
+        trial("ctrl_c_leaves_nothing", &kafka, demo::ctrl_c_leaves_nothing),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -68,8 +68,8 @@ pub(super) fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
     places.make()?;
     let edge = plan("edge.toml", &config::edge(&places, &ports, brokers.addresses(), brokers.topic()))?;
     let hub = plan("hub.toml", &config::hub(&places, brokers.addresses(), brokers.topic()))?;
-    let tiers = Tiers::start(edge, hub)?;
     let (tcp, _) = ports.release();
+    let tiers = Tiers::start(edge, hub)?;
     let outcome = run(args, &load_options.stamped(tcp), &places, &tiers, &mut brokers, &signals);
     let reports = tiers.end();
     let (sent, seconds) = outcome?;
