@@ -14,6 +14,7 @@
 //!   ignored with that reason (`trial`, a feature)
 
 pub mod artifacts;
+pub mod flume;
 pub mod hdfs;
 mod home;
 pub mod http;
