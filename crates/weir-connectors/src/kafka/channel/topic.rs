@@ -56,7 +56,7 @@ impl KafkaChannel {
             }
         });
         let how = (spec.produce.clone(), spec.record.clone());
-        let writer = Writer::start(&io, name, &spec.topic, how, &room, &troubles);
+        let writer = Writer::start(&io, name, &spec.topic, how, patience, &room, &troubles);
         let (name, spec, memberships) = (name.to_owned(), spec.clone(), Mutex::default());
         Ok(Self { name, spec, patience, ready, room, troubles, writer, memberships, io })
     }

@@ -145,6 +145,7 @@ impl Reader {
     fn on_fetch_failed(&mut self, error: FetchError) {
         let (topic, partition) = match &error {
             FetchError::OutOfRange { topic, partition, .. }
+            | FetchError::Truncated { topic, partition, .. }
             | FetchError::Refused { topic, partition, .. }
             | FetchError::NotABatch { topic, partition, .. } => (topic.clone(), *partition),
         };
@@ -156,10 +157,16 @@ impl Reader {
                 let (epoch, gate) = (owned.epoch, Arc::downgrade(&owned.gate));
                 return self.locate(vec![Sought { place, epoch, gate }], None);
             }
+            FetchError::Truncated { .. } => "logs that were cut back",
             FetchError::Refused { .. } => "refused fetches",
             FetchError::NotABatch { .. } => "batches that cannot be decoded",
         };
-        self.begin_failing(&place, Failure { kind, reason: format!("{}, fetching again", chain(&error)) });
+        let intact_to = match error {
+            FetchError::Truncated { intact_to, .. } => Some(intact_to),
+            _ => None,
+        };
+        let reason = format!("{}, fetching again", chain(&error));
+        self.begin_failing(&place, Failure { kind, reason, intact_to });
     }
 
     fn on_report(&mut self, report: Report) {
@@ -189,6 +196,10 @@ impl Reader {
     pub(super) fn finish_failing(&mut self) {
         let failed = self.partitions.values_mut().filter_map(|owned| Some((owned.place.clone(), owned.has_failed()?)));
         for (place, failure) in failed.collect::<Vec<_>>() {
+            if let (Some(owned), Some(intact_to)) = (self.partitions.get_mut(&place), failure.intact_to) {
+                // What stands above was not read: other events took the place of those that were.
+                owned.settled = owned.settled.map(|settled| settled.min(intact_to));
+            }
             self.fail(&place, failure.kind, &failure.reason);
         }
     }

@@ -67,7 +67,9 @@ impl Intake {
                 self.astray.push(partition.cast_unsigned());
                 return;
             }
-            FetchError::Refused { partition, .. } | FetchError::NotABatch { partition, .. } => {
+            FetchError::Refused { partition, .. }
+            | FetchError::Truncated { partition, .. }
+            | FetchError::NotABatch { partition, .. } => {
                 (partition.cast_unsigned(), weir_engine::chain(fault))
             }
         };

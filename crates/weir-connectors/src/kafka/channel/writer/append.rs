@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -53,6 +54,7 @@ impl Writer {
         channel: &str,
         topic: &str,
         (produce, record): (ProduceSpec, RecordSpec),
+        request_timeout: Duration,
         room: &Arc<Room>,
         troubles: &Arc<Troubles>,
     ) -> Self {
@@ -61,7 +63,7 @@ impl Writer {
             channel: channel.to_owned(),
             topic: topic.to_owned(),
             // The room is the bound; the producer never makes this side wait.
-            options: ProducerOptions { in_flight_bytes_max: usize::MAX, ..produce.producer_options() },
+            options: ProducerOptions { in_flight_bytes_max: usize::MAX, ..produce.producer_options(request_timeout) },
             room: room.clone(),
             troubles: troubles.clone(),
             appended: AtomicU64::new(0),
