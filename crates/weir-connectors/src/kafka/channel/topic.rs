@@ -14,7 +14,7 @@ use super::config::Spec;
 use super::health::Troubles;
 use super::reach::{Ready, reach};
 use super::reader::{self, Membership, Opening};
-use super::writer::{Room, Writer};
+use super::writer::{self, Room, Writer};
 use crate::kafka::runtime::IoThread;
 
 /// How long the end of the channel waits for what is in flight, and for each group to commit and leave. Sources have
@@ -55,8 +55,16 @@ impl KafkaChannel {
                 door.open();
             }
         });
-        let how = (spec.produce.clone(), spec.record.clone());
-        let writer = Writer::start(&io, name, &spec.topic, how, patience, &room, &troubles);
+        let opening = writer::Opening {
+            channel: name,
+            topic: &spec.topic,
+            produce: spec.produce.clone(),
+            record: spec.record.clone(),
+            request_timeout: patience,
+            room: room.clone(),
+            troubles: troubles.clone(),
+        };
+        let writer = Writer::start(&io, opening);
         let (name, spec, memberships) = (name.to_owned(), spec.clone(), Mutex::default());
         Ok(Self { name, spec, patience, ready, room, troubles, writer, memberships, io })
     }

@@ -1,6 +1,7 @@
 //! Reading, by one agent.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use weir_engine::channel::{Form, ReadLimit};
 use weir_event::{EventBatch, names};
@@ -220,6 +221,76 @@ fn fetching_pauses_and_heartbeats_go_on() {
         found += chunk.events() as usize;
     }
     assert_eq!(cursor.taken_away(), Vec::<u32>::new());
+}
+
+/// Scenario: retention takes events before they are read, and some that are out and come back.
+/// Guarantees: what is gone is told as lost, no more and no less, in ranges that join; the rest is delivered, and the
+/// position goes on over the loss once it is acknowledged.
+#[test]
+fn what_retention_took_is_counted() {
+    let rig = Rig::start(1);
+    let edge = rig.open("");
+    for first in [0, 10, 20, 30] {
+        let bodies: Vec<String> = (first..first + 10).map(|number| number.to_string()).collect();
+        append(&*edge, &EventBatch::from_bodies(&bodies, 0)).expect("acknowledged");
+    }
+    rig.commit("weir", 5);
+    rig.fake.delete_below("t", 0, 20);
+    let hub = rig.open("");
+    let mut cursor = hub.cursor("default").expect("a cursor");
+    let gone = next(&mut *cursor);
+    assert_eq!((gone.range, gone.lost, gone.batches.len()), (5..20, vec![Range { start: 5, end: 20 }], 0));
+    let chunk = next(&mut *cursor);
+    assert_eq!((chunk.events(), chunk.range), (20, 20..40));
+    rig.fake.delete_below("t", 0, 32);
+    let again = cursor.read_again(0, 20..40, ALL).expect("told");
+    assert_eq!((again.range, again.lost, again.batches.len()), (20..32, vec![Range { start: 20, end: 32 }], 0));
+    let rest = cursor.read_again(0, 32..40, ALL).expect("there");
+    assert_eq!((rest.range, rest.batches.iter().flat_map(bodies).next()), (32..40, Some("32".to_owned())));
+    cursor.release(0, 40);
+    eventually("the position is behind all", || rig.offset("weir") == Some(40));
+}
+
+/// Scenario: a bit of a batch flips on a broker's disk while nobody has read it; later another replica has it whole.
+/// Guarantees: its checksum tells, in both forms; when it is whole it is delivered without anybody's help.
+#[test]
+fn a_flipped_bit_is_noticed_and_waited_out() {
+    let rig = Rig::start(1);
+    let channel = rig.open("");
+    append(&*channel, &batch(&["a"])).expect("acknowledged");
+    rig.fake.flip_a_bit("t", 0, 0);
+    for (group, form) in [("default", Form::Events), ("stored", Form::Stored)] {
+        let mut cursor = channel.cursor(group).expect("a cursor");
+        let mut fault = None;
+        eventually("the damage is told", || {
+            fault = cursor.read(ReadLimit { bytes_max: 1, form }).err().map(|error| text(&error));
+            fault.is_some()
+        });
+        assert!(fault.is_some_and(|fault| fault.contains("checksum") && fault.contains("offset 0")));
+    }
+    let mut cursor = channel.cursor("later").expect("a cursor");
+    rig.fake.flip_a_bit("t", 0, 0);
+    assert_eq!(read(&mut *cursor, 1).0, vec!["a"]);
+}
+
+/// Scenario: events in Flume's format; a value that is none of Flume's among them.
+/// Guarantees: headers and bodies come back as they were, without record headers; the foreign value is kept and marked.
+#[test]
+fn flume_events_go_both_ways() {
+    let rig = Rig::start(1);
+    let channel = rig.open("format = 'flume'\nheaders = 'none'");
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    append(&*channel, &batch(&["a"])).expect("acknowledged");
+    let stored = &rig.events(0)[0];
+    assert!(stored.header(0, "host").is_none() && stored.body(0).len() > 1);
+    append(&*rig.open(""), &batch(&["foreign"])).expect("acknowledged");
+    let mut events = Vec::new();
+    eventually("both are read", || {
+        events.extend(cursor.read(ALL).expect("readable").into_iter().flat_map(|chunk| chunk.batches));
+        events.len() == 2
+    });
+    assert_eq!((events[0].body(0), events[0].header(0, "host").as_deref()), (&b"a"[..], Some(&b"fw1"[..])));
+    assert_eq!((events[1].body(0), events[1].origin().and_then(|origin| origin.offset(0))), (&b"foreign"[..], Some(1)));
 }
 
 /// Scenario: the topic is made anew while the group's position is far in the old one.

@@ -9,7 +9,9 @@ use weir_engine::receipt::{Receipt, ReceiptFailure};
 use weir_engine::registry::ChannelContext;
 use weir_event::{ArenaPool, EventBatch, names};
 use weir_kafka::fake::{ApiKey, FakeCluster, Step};
-use weir_kafka::{Cluster, ClusterOptions, Committed, Place, Producer, ProducerOptions};
+use weir_kafka::{
+    Cluster, ClusterOptions, Commit, Committed, GroupEvent, GroupMember, GroupOptions, Place, Producer, ProducerOptions,
+};
 use weir_testkit::agent;
 use weir_testkit::conformance::fixture::ticket;
 use weir_testkit::wait::{PATIENCE, eventually};
@@ -86,6 +88,19 @@ impl Rig {
             move || (0..partitions).map(|partition| Place { topic: "t".into(), partition }).collect::<Vec<_>>();
         let found = self.io.wait_for(async move { cluster.committed(group, &places()).await });
         found.expect("no panic").expect("offsets")
+    }
+
+    /// Commits for a group that nobody is in.
+    pub(super) fn commit(&self, group: &'static str, offset: i64) {
+        let cluster = self.cluster.clone();
+        let committed = self.io.wait_for(async move {
+            let mut member = GroupMember::join(&cluster, GroupOptions::new(group, ["t"]));
+            assert!(matches!(member.next().await, Some(GroupEvent::Assigned(_))));
+            let place = Place { topic: "t".into(), partition: 0 };
+            member.commit(&[Commit { place, offset, metadata: None }]).await.expect("committed");
+            member.leave().await;
+        });
+        assert!(committed.is_some());
     }
 
     pub(super) fn offset(&self, group: &'static str) -> Option<i64> {

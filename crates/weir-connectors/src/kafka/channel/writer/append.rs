@@ -38,6 +38,17 @@ pub(in super::super) struct Writer {
     sending: Arc<Sending>,
 }
 
+/// What a writer is made of.
+pub(in super::super) struct Opening<'a> {
+    pub(in super::super) channel: &'a str,
+    pub(in super::super) topic: &'a str,
+    pub(in super::super) produce: ProduceSpec,
+    pub(in super::super) record: RecordSpec,
+    pub(in super::super) request_timeout: Duration,
+    pub(in super::super) room: Arc<Room>,
+    pub(in super::super) troubles: Arc<Troubles>,
+}
+
 /// A batch cut by partition and size.
 #[derive(Default)]
 struct Cut {
@@ -49,23 +60,16 @@ struct Cut {
 }
 
 impl Writer {
-    pub(in super::super) fn start(
-        io: &IoThread,
-        channel: &str,
-        topic: &str,
-        (produce, record): (ProduceSpec, RecordSpec),
-        request_timeout: Duration,
-        room: &Arc<Room>,
-        troubles: &Arc<Troubles>,
-    ) -> Self {
+    pub(in super::super) fn start(io: &IoThread, opening: Opening<'_>) -> Self {
+        let Opening { channel, topic, produce, record, request_timeout, room, troubles } = opening;
         let (pieces, inbox) = mpsc::unbounded_channel();
         let sending = Arc::new(Sending {
             channel: channel.to_owned(),
             topic: topic.to_owned(),
             // The room is the bound; the producer never makes this side wait.
             options: ProducerOptions { in_flight_bytes_max: usize::MAX, ..produce.producer_options(request_timeout) },
-            room: room.clone(),
-            troubles: troubles.clone(),
+            room,
+            troubles,
             appended: AtomicU64::new(0),
             batch_bytes_max: AtomicUsize::new(produce.record_batch_bytes_max),
             producer: OnceLock::new(),

@@ -12,5 +12,5 @@ mod mend;
 mod room;
 mod send;
 
-pub(super) use append::Writer;
+pub(super) use append::{Opening, Writer};
 pub(super) use room::Room;
