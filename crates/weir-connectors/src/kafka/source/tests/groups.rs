@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use weir_kafka::fake::ApiKey;
 use weir_testkit::wait::eventually;
 
 use super::rig::{Kafka, Running};
@@ -18,12 +17,8 @@ fn revoked_partitions_wait_for_receipts() {
     let first = Running::start_held(&kafka, options);
     eventually("both partitions are on their way", || first.channel.held() == 4);
     let second = Running::start(&kafka, options);
-    let beats = || {
-        let keys = [ApiKey::ConsumerGroupHeartbeat, ApiKey::Heartbeat, ApiKey::JoinGroup];
-        keys.into_iter().map(|key| kafka.fake.requests(key)).sum::<usize>()
-    };
-    let before = beats();
-    eventually("the group has spoken with both of them, several times", || beats() > before + 8);
+    let before = kafka.heartbeats();
+    eventually("the group has spoken with both of them, several times", || kafka.heartbeats() > before + 8);
     assert!(second.channel.batches().is_empty(), "partitions were taken away with receipts open");
     first.channel.release();
     second.until_assigned(1);

@@ -18,7 +18,7 @@ use weir_engine::selector::Selector;
 use weir_engine::source::{SourceContext, SourceError};
 use weir_engine::stop::StopSignal;
 use weir_event::EventBatch;
-use weir_kafka::fake::FakeCluster;
+use weir_kafka::fake::{ApiKey, FakeCluster};
 use weir_kafka::{Cluster, ClusterOptions, Place, Producer, ProducerOptions};
 use weir_testkit::wait::eventually;
 
@@ -72,6 +72,12 @@ impl Kafka {
             }
         });
         produced.expect("produced");
+    }
+
+    /// Requests by which members show that they live.
+    pub(super) fn heartbeats(&self) -> usize {
+        let keys = [ApiKey::ConsumerGroupHeartbeat, ApiKey::Heartbeat, ApiKey::JoinGroup];
+        keys.into_iter().map(|key| self.fake.requests(key)).sum()
     }
 
     /// The committed offset of a partition of `t` in group `g`.
