@@ -113,18 +113,26 @@ impl Reader {
             debug!(source = %self.name, partition = %name(&place), offset, is_committed, "reading from");
             return self.read_from(&place, offset);
         }
-        // The offset before was out of range; what was fetched below it is still on its way, and comes first.
         let gone = offset - owned.next;
-        owned.next = offset;
-        owned.end = owned.end.max(offset);
-        owned.phase = Phase::Reading;
-        let _ = self.lanes[owned.lane].send(owned.pass(offset, Vec::new()));
-        self.fetcher.assign(&place.topic, place.partition, offset);
-        self.fetcher.set_paused(&place.topic, place.partition, self.is_paused);
         let kind = "events that were gone before they were read";
         self.ledger.faults.add(kind, u64::try_from(gone).unwrap_or_default());
         error!(source = %self.name, partition = %name(&place), gone, offset,
             "the position was out of range: retention has passed it, or the topic was made anew; reading on from the offset");
+        self.go_on_at(&place, offset);
+    }
+
+    /// Goes on at another offset than the next, behind all that is under way.
+    fn go_on_at(&mut self, place: &Place, offset: i64) {
+        let Some(owned) = self.partitions.get_mut(place) else { return };
+        if !matches!(owned.phase, Phase::Reading | Phase::Locating) {
+            return;
+        }
+        owned.phase = Phase::Reading;
+        owned.next = offset;
+        // A lane that has ended by a fault has said so; the partition then stays where it is.
+        let _ = self.lanes[owned.lane].send(owned.pass(offset, Vec::new()));
+        self.fetcher.assign(&place.topic, place.partition, offset);
+        self.fetcher.set_paused(&place.topic, place.partition, self.is_paused);
     }
 
     pub(super) fn on_fetched(&mut self, fetched: Result<Fetched, FetchError>) {
@@ -157,7 +165,12 @@ impl Reader {
                 let (epoch, gate) = (owned.epoch, Arc::downgrade(&owned.gate));
                 return self.locate(vec![Sought { place, epoch, gate }], None);
             }
-            FetchError::Truncated { .. } => "logs that were cut back",
+            FetchError::Truncated { intact_to, .. } => {
+                let offset = *intact_to;
+                self.ledger.faults.add("logs that were cut back", 1);
+                error!(source = %self.name, error = %chain(&error), "records that were passed on are gone from the topic");
+                return self.go_on_at(&place, offset);
+            }
             FetchError::Refused { .. } => "refused fetches",
             FetchError::NotABatch { .. } => "batches that cannot be decoded",
         };
