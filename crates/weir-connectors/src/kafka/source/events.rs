@@ -174,12 +174,7 @@ impl Reader {
             FetchError::Refused { .. } => "refused fetches",
             FetchError::NotABatch { .. } => "batches that cannot be decoded",
         };
-        let intact_to = match error {
-            FetchError::Truncated { intact_to, .. } => Some(intact_to),
-            _ => None,
-        };
-        let reason = format!("{}, fetching again", chain(&error));
-        self.begin_failing(&place, Failure { kind, reason, intact_to });
+        self.begin_failing(&place, Failure { kind, reason: format!("{}, fetching again", chain(&error)) });
     }
 
     fn on_report(&mut self, report: Report) {
@@ -209,10 +204,6 @@ impl Reader {
     pub(super) fn finish_failing(&mut self) {
         let failed = self.partitions.values_mut().filter_map(|owned| Some((owned.place.clone(), owned.has_failed()?)));
         for (place, failure) in failed.collect::<Vec<_>>() {
-            if let (Some(owned), Some(intact_to)) = (self.partitions.get_mut(&place), failure.intact_to) {
-                // What stands above was not read: other events took the place of those that were.
-                owned.settled = owned.settled.map(|settled| settled.min(intact_to));
-            }
             self.fail(&place, failure.kind, &failure.reason);
         }
     }

@@ -117,7 +117,7 @@ impl Lane {
                 Err(error) => {
                     gate.close();
                     let reason = format!("cannot be decoded, fetching again: {}", chain(&error));
-                    return tell(Outcome::Failed(Failure { kind: "batches that cannot be decoded", reason, intact_to: None }));
+                    return tell(Outcome::Failed(Failure { kind: "batches that cannot be decoded", reason }));
                 }
             };
             drop(batch);
@@ -153,7 +153,7 @@ fn pass_on(events: EventBatch, next_offset: i64, credit: Option<Credit>, outlet:
         Ok(receipt) => Outcome::Sent(Open { next_offset, receipt: Some(receipt), _credit: credit }),
         Err(error) => {
             let reason = format!("not taken, fetching again: {}", chain(&error));
-            Outcome::Failed(Failure { kind: "batches that a channel did not take", reason, intact_to: None })
+            Outcome::Failed(Failure { kind: "batches that a channel did not take", reason })
         }
     }
 }

@@ -54,8 +54,6 @@ pub(super) struct Failure {
     pub(super) kind: &'static str,
     /// What happened, with its cause.
     pub(super) reason: String,
-    /// Up to where the log is what was read, if it was cut back.
-    pub(super) intact_to: Option<i64>,
 }
 
 /// Where to go on in a partition.
