@@ -2,17 +2,20 @@
 
 mod demo;
 mod edge;
+mod flume;
 mod support;
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use libtest_mimic::{Arguments, Failed};
+use weir_servers::flume::Flume;
 use weir_servers::kafka::{Distribution, Version};
 use weir_servers::trial;
 
 fn main() -> std::process::ExitCode {
     let kafka = Distribution::find(Version::V4_3);
+    let both = kafka.clone().and_then(|_| Flume::find());
     let trials = vec![
         trial("kafka_reads_our_segments", &kafka, kafka_reads_our_segments),
         trial("edge_brokers_die", &kafka, edge::brokers_die_and_nothing_is_lost_or_doubled),
@@ -20,6 +23,7 @@ fn main() -> std::process::ExitCode {
         trial("two_tiers_prove_themselves", &kafka, demo::two_tiers_prove_themselves),
         trial("two_tiers_survive_a_broker", &kafka, demo::two_tiers_survive_a_broker),
         trial("ctrl_c_leaves_nothing", &kafka, demo::ctrl_c_leaves_nothing),
+        trial("flume_and_weir_share_topics", &both, flume::flume_and_weir_share_topics),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
