@@ -1,0 +1,79 @@
+//! The three brokers of a bench, their topics, and what they spend.
+
+use weir_kafka::{Cluster as Client, ClusterError, ClusterOptions as ClientOptions, NewTopic, OffsetAt};
+use weir_lab::measure;
+use weir_servers::kafka::{Cluster, ClusterOptions, Tuning};
+
+use crate::job::Failure;
+use crate::lines::PARTITIONS;
+
+/// Number of brokers.
+const BROKERS: u32 = 3;
+
+/// Running brokers; they end with this.
+pub(crate) struct Brokers {
+    cluster: Cluster,
+    runtime: tokio::runtime::Runtime,
+    topics: u32,
+}
+
+impl Brokers {
+    /// Starts them, tuned for throughput: 5 s.
+    pub(crate) fn start() -> Result<Self, Failure> {
+        // Deleted topics leave the disk and the page cache at once, so that runs do not pay for those before them.
+        let properties = vec![("log.segment.delete.delay.ms".to_owned(), "100".to_owned())];
+        let tuning = Tuning::Throughput;
+        let options = ClusterOptions { brokers: BROKERS, properties, tuning, ..ClusterOptions::default() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { cluster: Cluster::start(options)?, runtime, topics: 0 })
+    }
+
+    /// `host:port` of all, separated by commas.
+    pub(crate) fn bootstrap(&self) -> String {
+        self.cluster.bootstrap()
+    }
+
+    /// A new topic of 12 partitions.
+    pub(crate) fn new_topic(&mut self, replicas: i16) -> Result<String, Failure> {
+        self.topics += 1;
+        let name = format!("bench-{}", self.topics);
+        let topic = NewTopic {
+            name: name.clone(),
+            partitions: Some(PARTITIONS),
+            replicas: Some(replicas),
+            // 5,000 uncompressed lines are a little more than the 1 MiB of the default.
+            settings: vec![("max.message.bytes".to_owned(), (8 << 20).to_string())],
+        };
+        self.with_client(async |client| client.create_topic(&topic).await.map(drop))?;
+        Ok(name)
+    }
+
+    /// Events in `topic`.
+    pub(crate) fn count(&self, topic: &str) -> Result<u64, Failure> {
+        let partitions: Vec<i32> = (0..PARTITIONS).collect();
+        let found = self.with_client(async |client| client.offsets(topic, &partitions, OffsetAt::Latest).await)?;
+        found.iter().map(|found| Ok(u64::try_from(found.offset.ok_or("a partition without an end")?)?)).sum()
+    }
+
+    /// Deletes `topic`; 2 s.
+    pub(crate) fn delete(&self, topic: &str) -> Result<(), Failure> {
+        self.cluster.tools().topics(&["--delete", "--topic", topic])?;
+        Ok(())
+    }
+
+    /// CPU time of all so far, seconds.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64, Failure> {
+        let mut seconds = 0.0;
+        for process in (1..=BROKERS).filter_map(|broker| self.cluster.process_id(broker)) {
+            seconds += measure::process(process)?.cpu.total_seconds();
+        }
+        Ok(seconds)
+    }
+
+    fn with_client<T>(&self, ask: impl AsyncFn(&Client) -> Result<T, ClusterError>) -> Result<T, Failure> {
+        Ok(self.runtime.block_on(async {
+            let client = Client::connect(ClientOptions::new(self.bootstrap().split(','))).await?;
+            ask(&client).await
+        })?)
+    }
+}
