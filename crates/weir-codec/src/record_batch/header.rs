@@ -287,6 +287,14 @@ impl EncodedBatch {
         &self.bytes
     }
 
+    /// Gives back the memory behind the batch if that is more than a quarter of it: a compressed batch has the capacity
+    /// that the worst compression would have needed. Copies the batch then.
+    pub fn shrink(&mut self) {
+        if self.bytes.capacity() - self.bytes.len() > self.bytes.len() / 4 {
+            self.bytes.shrink_to_fit();
+        }
+    }
+
     /// Gives the buffer back, for reuse.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
@@ -312,6 +320,24 @@ mod tests {
             producer_epoch: -1,
             base_sequence: -1,
             record_count: count,
+        }
+    }
+
+    /// Scenario: a batch with room for the worst compression behind it, and one with hardly any.
+    /// Guarantees: the first gives its room back, the second is left where it is; both are what they were.
+    #[test]
+    fn shrinking_gives_room_back() {
+        let finished = |capacity| {
+            let mut bytes = Vec::with_capacity(capacity);
+            bytes.resize(HEADER_BYTES + 1000, 7);
+            EncodedBatch::finish(bytes, header(3))
+        };
+        for (capacity, left) in [(1 << 20, HEADER_BYTES + 1000), (1200, 1200)] {
+            let mut batch = finished(capacity);
+            let before = batch.as_bytes().to_vec();
+            batch.shrink();
+            assert_eq!(batch.as_bytes(), before);
+            assert_eq!(batch.into_bytes().capacity(), left);
         }
     }
 

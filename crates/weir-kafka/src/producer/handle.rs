@@ -161,7 +161,10 @@ impl Producer {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the runtime of the producer is gone.
-    pub async fn send(&self, topic: &str, partition: i32, batch: EncodedBatch) -> Result<Receipt, SendError> {
+    pub async fn send(&self, topic: &str, partition: i32, mut batch: EncodedBatch) -> Result<Receipt, SendError> {
+        // The bound on memory counts batches by their size, so they may not hold more; and a buffer that its maker gets
+        // back at once is in the cache, and needs no fresh pages, when the next batch goes into it.
+        batch.shrink();
         let bytes = batch.as_bytes().len().min(self.room_bytes) as u32;
         let room = self.room.clone().acquire_many_owned(bytes).await.expect("the semaphore is never closed");
         let (receipt, verdict) = oneshot::channel();
