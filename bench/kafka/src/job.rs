@@ -27,7 +27,9 @@ const PROGRESS: Duration = Duration::from_millis(500);
 pub(crate) enum Client {
     /// weir-kafka and the record batch codec.
     Weir,
-    /// The C library.
+    /// The C library through the crate `rdkafka`, a message at a time.
+    Rdkafka,
+    /// The C library by its own calls, a batch at a time.
     Librdkafka,
 }
 
@@ -36,7 +38,8 @@ impl Client {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Weir => "weir",
-            Self::Librdkafka => "librdkafka",
+            Self::Rdkafka => "rdkafka",
+            Self::Librdkafka => "librdkafka, batch calls",
         }
     }
 }

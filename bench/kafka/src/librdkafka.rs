@@ -1,8 +1,7 @@
-//! librdkafka, at its best: whole batches at a time through `rd_kafka_produce_batch` and `rd_kafka_consume_batch_queue`,
-//! which the safe crate `rdkafka` does not offer, without copies of payloads, without callbacks or reports per message.
+//! librdkafka at its best: whole batches at a time through `rd_kafka_produce_batch` and `rd_kafka_consume_batch_queue`,
+//! which the crate `rdkafka` does not offer, without copies of payloads, without callbacks or reports per message.
 //!
-//! Settings are in [`PRODUCER`] and [`CONSUMER`], with the reason of each. That every event arrived is not taken from the
-//! library: the bench counts the topic afterwards.
+//! That every event arrived is not taken from the library: the bench counts the topic afterwards.
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
@@ -11,41 +10,7 @@ use rdkafka_sys as sys;
 
 use crate::job::{Failure, Job, Stopwatch, Work};
 use crate::lines::{BATCH_EVENTS, Lines, PARTITIONS};
-
-/// Of every producer.
-const PRODUCER: &[(&str, &str)] = &[
-    // One request batch holds what one call hands over. 5,000 lines are just under 1 MB before compression, which is the
-    // size that counts here and is the default limit.
-    ("batch.num.messages", "5000"),
-    ("batch.size", "4000000"),
-    ("message.max.bytes", "8000000"),
-    // Long enough that a partition's 5,000 come together, and not felt: the queue is never empty. 5 and 100 ms measure
-    // the same.
-    ("linger.ms", "20"),
-    // Never the limit: 64 MiB are in flight at this client's side too, and the rest waits in the caller.
-    ("queue.buffering.max.messages", "1000000"),
-    ("queue.buffering.max.kbytes", "1048576"),
-    // As many as idempotence allows, and as this client.
-    ("max.in.flight.requests.per.connection", "5"),
-    ("socket.nagle.disable", "true"),
-    ("delivery.report.only.error", "true"),
-];
-
-/// Of every consumer.
-const CONSUMER: &[(&str, &str)] = &[
-    ("group.id", "bench"),
-    ("enable.auto.commit", "false"),
-    ("enable.auto.offset.store", "false"),
-    // What the other client does in its decoder.
-    ("check.crcs", "true"),
-    // The same sizes as this client's.
-    ("fetch.max.bytes", "33554432"),
-    ("max.partition.fetch.bytes", "2097152"),
-    ("receive.message.max.bytes", "134217728"),
-    // Fetches on while the caller works, instead of pausing at 100,000 messages a partition.
-    ("queued.min.messages", "1000000"),
-    ("queued.max.messages.kbytes", "1048576"),
-];
+use crate::settings;
 
 /// Messages taken from the queue at a time; more are not faster.
 const TAKEN_MAX: usize = 10_000;
@@ -113,13 +78,7 @@ fn check(what: &str, error: sys::rd_kafka_resp_err_t) -> Result<(), Failure> {
 fn produce(job: &Job, lz4: bool, acks_all: bool) -> Result<(), Failure> {
     let lines = Lines::new();
     let bytes = lines.bytes(job.events);
-    let mut settings = vec![("bootstrap.servers", job.bootstrap.as_str())];
-    settings.extend(PRODUCER);
-    settings.push(("compression.type", if lz4 { "lz4" } else { "none" }));
-    settings.push(("acks", if acks_all { "all" } else { "1" }));
-    // As this client does: without it retries could repeat or reorder.
-    settings.push(("enable.idempotence", if acks_all { "true" } else { "false" }));
-    let producer = Handle::new(sys::rd_kafka_type_t::RD_KAFKA_PRODUCER, &settings)?;
+    let producer = Handle::new(sys::rd_kafka_type_t::RD_KAFKA_PRODUCER, &settings::producer(job, lz4, acks_all))?;
     let name = CString::new(job.topic.as_str())?;
     // SAFETY: the handle is valid, the name ends with a zero; without settings of its own the topic takes the handle's.
     let topic = unsafe { sys::rd_kafka_topic_new(producer.0, name.as_ptr(), ptr::null_mut()) };
@@ -181,9 +140,7 @@ fn hand_over(
 }
 
 fn consume(job: &Job) -> Result<(), Failure> {
-    let mut settings = vec![("bootstrap.servers", job.bootstrap.as_str())];
-    settings.extend(CONSUMER);
-    let consumer = Handle::new(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, &settings)?;
+    let consumer = Handle::new(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, &settings::consumer(job))?;
     let name = CString::new(job.topic.as_str())?;
     let mut taken: Vec<*mut sys::rd_kafka_message_t> = vec![ptr::null_mut(); TAKEN_MAX];
     let (mut events, mut bytes) = (0, 0);

@@ -3,15 +3,15 @@
 //! ```text
 //!   bench ----starts----> three brokers (warmed)
 //!     |                      ^
-//!     '--a process per run---'   weir | librdkafka | weir | librdkafka ...
+//!     '--a process per run---'   weir | rdkafka | librdkafka | weir | rdkafka ...
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | `rows` | the rows, their targets, and the order of runs |
 //! | `job`, `child` | what a client process is told and says; starting and following one |
-//! | `native`, `librdkafka` | the two clients |
-//! | `brokers`, `lines` | what both meet: the same brokers, the same lines |
+//! | `native`, `rdkafka`, `librdkafka`, `settings` | the clients, and how the last two are tuned |
+//! | `brokers`, `lines` | what all meet: the same brokers, the same lines |
 //! | `options`, `progress`, `report` | what people type and see |
 //!
 //! It is *not* a test: a figure below its target is printed, not an error. An event that is missing is an error.
@@ -25,8 +25,12 @@ mod lines;
 mod native;
 mod options;
 mod progress;
+#[cfg(feature = "librdkafka")]
+mod rdkafka;
 mod report;
 mod rows;
+#[cfg(feature = "librdkafka")]
+mod settings;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -66,9 +70,11 @@ fn client(job: &Job) -> Result<(), Failure> {
     match job.client {
         Client::Weir => native::run(job),
         #[cfg(feature = "librdkafka")]
+        Client::Rdkafka => rdkafka::run(job),
+        #[cfg(feature = "librdkafka")]
         Client::Librdkafka => librdkafka::run(job),
         #[cfg(not(feature = "librdkafka"))]
-        Client::Librdkafka => Err("built without librdkafka".into()),
+        Client::Rdkafka | Client::Librdkafka => Err("built without librdkafka".into()),
     }
 }
 

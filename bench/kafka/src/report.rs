@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::job::Client;
 use crate::options::Options;
-use crate::rows::Measured;
+use crate::rows::{Line, Measured};
 
 /// Everything, for `--json`.
 #[derive(Serialize)]
@@ -31,39 +32,29 @@ pub(crate) fn print_heading(options: &Options) {
         options.repeats
     );
     println!(
-        "{:<33} {:>8} {:>9} {:>10} | {:>8} {:>6} | {:>7} {:>6} {:>10} | {:>11} {:>10}",
-        "path",
-        "at least",
-        "M/s",
-        "librdkafka",
-        "at least",
-        "ratio",
-        "CPU <=",
-        "CPU",
-        "librdkafka",
-        "brokers CPU",
-        "librdkafka"
+        "{:<33} {:<23} {:>7} {:>9} {:>13} {:>9} {:>7} {:>9} {:>11}",
+        "path", "client", "M/s", "at least", "weir is times", "at least", "CPU", "at most", "brokers CPU"
     );
 }
 
 /// One row, as soon as it is measured.
-pub(crate) fn print_row(measured: &Measured) {
-    let Measured { row, weir, librdkafka, ratio } = measured;
-    let other = librdkafka.as_ref().map(|column| column.median);
-    println!(
-        "{:<33} {:>8} {:>9.2} {:>10} | {:>8} {:>6} | {:>7} {:>6.3} {:>10} | {:>11.3} {:>10}",
-        row.path,
-        text(row.events_per_second_min.map(|rate| rate / 1e6), 2),
-        weir.median.events_per_second / 1e6,
-        text(other.map(|run| run.events_per_second / 1e6), 2),
-        text(row.ratio_min, 2),
-        text(*ratio, 2),
-        text(row.client_cpu_per_million_max, 2),
-        weir.median.client_cpu_per_million,
-        text(other.map(|run| run.client_cpu_per_million), 3),
-        weir.median.brokers_cpu_per_million,
-        text(other.map(|run| run.brokers_cpu_per_million), 3),
-    );
+pub(crate) fn print_row(Measured { row, clients }: &Measured) {
+    for (index, Line { client, ratio, median, .. }) in clients.iter().enumerate() {
+        // Each target stands beside the figure it is about.
+        let target = |target: Option<f64>, of: Client| target.filter(|_| of == *client);
+        println!(
+            "{:<33} {:<23} {:>7.2} {:>9} {:>13} {:>9} {:>7.3} {:>9} {:>11.3}",
+            if index == 0 { row.path } else { "" },
+            client.name(),
+            median.events_per_second / 1e6,
+            text(target(row.events_per_second_min, Client::Weir).map(|rate| rate / 1e6)),
+            text(Some(*ratio).filter(|_| *client != Client::Weir)),
+            text(target(row.ratio_min, Client::Rdkafka)),
+            median.client_cpu_per_million,
+            text(target(row.client_cpu_per_million_max, Client::Weir)),
+            median.brokers_cpu_per_million,
+        );
+    }
 }
 
 pub(crate) fn print_json(options: &Options, rows: &[Measured]) -> serde_json::Result<()> {
@@ -74,8 +65,8 @@ pub(crate) fn print_json(options: &Options, rows: &[Measured]) -> serde_json::Re
     Ok(())
 }
 
-fn text(figure: Option<f64>, digits: usize) -> String {
-    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
+fn text(figure: Option<f64>) -> String {
+    figure.map_or_else(String::new, |figure| format!("{figure:.2}"))
 }
 
 fn cores() -> usize {

@@ -1,5 +1,5 @@
-//! The rows of the client table, and their runs: both clients in turn, so that whatever changes on the machine meanwhile
-//! meets both.
+//! The rows of the client table, and their runs: all clients in turn, so that whatever changes on the machine meanwhile
+//! meets all.
 
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ pub(crate) struct Row {
     replicas: i16,
     /// Events a second at least; none in the issue for the row without compression.
     pub(crate) events_per_second_min: Option<f64>,
-    /// Times as fast as librdkafka at least.
+    /// Times as fast as librdkafka through the crate `rdkafka`, at least.
     pub(crate) ratio_min: Option<f64>,
     /// CPU seconds of the client per million events at most.
     pub(crate) client_cpu_per_million_max: Option<f64>,
@@ -66,9 +66,13 @@ pub(crate) const ROWS: [Row; 4] = [
     },
 ];
 
-/// The runs of one client in one row.
+/// What came of a client in a row.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Column {
+pub(crate) struct Line {
+    /// The client.
+    pub(crate) client: Client,
+    /// Rate of this repository's client over that of this one: the middle of the pairs, each of two runs of one round.
+    pub(crate) ratio: f64,
     /// Middle of each figure, by itself.
     pub(crate) median: Run,
     /// As they came.
@@ -81,12 +85,8 @@ pub(crate) struct Measured {
     /// The row and its targets.
     #[serde(flatten)]
     pub(crate) row: Row,
-    /// This client.
-    pub(crate) weir: Column,
-    /// The other, if it was built.
-    pub(crate) librdkafka: Option<Column>,
-    /// Rate of this client over that of the other: the middle of the pairs, each of two runs one after the other.
-    pub(crate) ratio: Option<f64>,
+    /// This repository's client first, then those that were built.
+    pub(crate) clients: Vec<Line>,
 }
 
 /// Sends and reads `options.warm` events, so that the Java machines have compiled what they will need.
@@ -113,8 +113,8 @@ pub(crate) fn measure(
     progress: &Progress,
 ) -> Result<Measured, Failure> {
     let mut runner = Runner { brokers, progress, events: options.events, lines: Lines::new() };
-    let clients: &[Client] =
-        if cfg!(feature = "librdkafka") { &[Client::Weir, Client::Librdkafka] } else { &[Client::Weir] };
+    let others = [Client::Rdkafka, Client::Librdkafka].into_iter().filter(|_| cfg!(feature = "librdkafka"));
+    let clients: Vec<Client> = std::iter::once(Client::Weir).chain(others).collect();
     // What is consumed is produced once.
     let filled = match row.work {
         Work::Consume => Some(runner.fill(row)?),
@@ -133,15 +133,9 @@ pub(crate) fn measure(
     if let Some(topic) = &filled {
         runner.brokers.delete(topic)?;
     }
-    let mut columns = runs.into_iter().map(Column::new);
-    let weir = columns.next().ok_or("no client")?;
-    let librdkafka = columns.next();
-    let ratio = librdkafka.as_ref().map(|other| {
-        median(
-            weir.runs.iter().zip(&other.runs).map(|(ours, theirs)| ours.events_per_second / theirs.events_per_second),
-        )
-    });
-    Ok(Measured { row, weir, librdkafka, ratio })
+    let ours = runs[0].clone();
+    let lines = clients.into_iter().zip(runs).map(|(client, runs)| Line::new(client, runs, &ours)).collect();
+    Ok(Measured { row, clients: lines })
 }
 
 struct Runner<'a> {
@@ -178,15 +172,16 @@ impl Runner<'_> {
     }
 }
 
-impl Column {
-    fn new(runs: Vec<Run>) -> Self {
+impl Line {
+    fn new(client: Client, runs: Vec<Run>, ours: &[Run]) -> Self {
         let middle = |figure: fn(&Run) -> f64| median(runs.iter().map(figure));
-        let median = Run {
+        let median_run = Run {
             events_per_second: middle(|run| run.events_per_second),
             client_cpu_per_million: middle(|run| run.client_cpu_per_million),
             brokers_cpu_per_million: middle(|run| run.brokers_cpu_per_million),
         };
-        Self { median, runs }
+        let ratio = median(ours.iter().zip(&runs).map(|(ours, run)| ours.events_per_second / run.events_per_second));
+        Self { client, ratio, median: median_run, runs }
     }
 }
 
@@ -196,4 +191,18 @@ fn median(figures: impl Iterator<Item = f64>) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    /// Scenario: an odd and an even number of figures, out of order.
+    /// Guarantees: the one in the middle, or the mean of the two there.
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median([4.0, 1.0, 3.0, 2.0].into_iter()), 2.5);
+        assert_eq!(median([7.0].into_iter()), 7.0);
+    }
 }
