@@ -69,9 +69,7 @@ impl Intake {
             }
             FetchError::Refused { partition, .. }
             | FetchError::Truncated { partition, .. }
-            | FetchError::NotABatch { partition, .. } => {
-                (partition.cast_unsigned(), weir_engine::chain(fault))
-            }
+            | FetchError::NotABatch { partition, .. } => (partition.cast_unsigned(), weir_engine::chain(fault)),
         };
         error!(error = %text, "a partition cannot be read; trying on");
         self.troubles.set(&about(partition), text);
