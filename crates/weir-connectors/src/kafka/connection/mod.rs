@@ -8,9 +8,11 @@
 
 mod connect;
 mod options;
-mod security;
+mod sasl;
+mod secrets;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use connect::connect;
 pub use options::{CONNECTION_OPTIONS, ConnectionSpec, joined, total};

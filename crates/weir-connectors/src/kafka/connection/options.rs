@@ -6,7 +6,8 @@ use weir_config::{Diagnostics, HostPort, Kind, OptionSpec, Options};
 use weir_engine::source::StartError;
 use weir_kafka::{ClusterOptions, ConnectionOptions};
 
-use super::security::{SASL_OPTIONS, SaslSpec, TLS_OPTIONS, TlsSpec};
+use super::sasl::{SASL_OPTIONS, SaslSpec};
+use super::tls::{TLS_OPTIONS, TlsSpec};
 
 /// The options of a connection: one of the parts of each Kafka component's table, see [`joined`].
 pub const CONNECTION_OPTIONS: &[OptionSpec] = &[

@@ -1,7 +1,7 @@
 use std::io::Write as _;
 
 use weir_config::{Catalogue, ComponentKind, Diagnostics, Document, OptionSpec, TypeSpec};
-use weir_kafka::Sasl;
+use weir_kafka::{KerberosCredentials, Sasl, TokenSource};
 
 use super::{CONNECTION_OPTIONS, ConnectionSpec, joined, total};
 use crate::kafka::record::{RECORD_OPTIONS, RecordSpec};
@@ -46,6 +46,10 @@ fn faults_are_told_with_their_place() {
         ("brokers = ['a:1']\ntls = { ca = 'x', key = 'y' }", "key needs certificate"),
         ("brokers = ['a:1']\nsasl = { mechanism = 'SCRAM-SHA-256', user = 'u' }", "needs password"),
         ("brokers = ['a:1']\nsasl = { mechanism = 'PLAIN', user = 'u', password = 'open' }", "expected"),
+        ("brokers = ['a:1']\nsasl = { mechanism = 'GSSAPI', user = 'u' }", "no effect with mechanism GSSAPI"),
+        ("brokers = ['a:1']\nsasl = { mechanism = 'GSSAPI', keytab = '/k' }", "a principal with its keytab"),
+        ("brokers = ['a:1']\nsasl = { mechanism = 'OAUTHBEARER' }", "needs token_file or token_url"),
+        ("brokers = ['a:1']\nsasl = { mechanism = 'OAUTHBEARER', token_url = 'https://x' }", "needs client_secret"),
         ("brokers = ['a:1']\nheaders = 'list'", "needs header_names"),
         ("brokers = ['a:1']\nheader_names = ['host']", "no effect"),
     ];
@@ -90,4 +94,34 @@ fn files_are_read_at_the_start() {
     assert!(options.connection.security.tls.is_some_and(|tls| tls.system_authorities));
     let (parsed, _) = parse("brokers = ['a:1']\ntls = { enabled = false, ca = '/nowhere/ca.pem' }");
     assert!(parsed.expect("off").0.cluster_options("x").expect("not read").connection.security.tls.is_none());
+}
+
+/// Scenario: tokens from a file, tokens from an endpoint, Kerberos with a keytab.
+/// Guarantees: each becomes the client's own options, with secrets read and never shown.
+#[test]
+fn every_mechanism_is_passed_on() {
+    let mut secret = tempfile::NamedTempFile::new().expect("a file");
+    writeln!(secret, "s3cret").expect("written");
+    let sasl = |table: &str| {
+        let (parsed, text) = parse(&format!("brokers = ['a:1']\ntls = {{}}\nsasl = {{ {table} }}"));
+        let (connection, _) = parsed.unwrap_or_else(|| panic!("{text}"));
+        let options = connection.cluster_options("source in").expect("readable");
+        assert!(!format!("{options:?} {connection:?}").contains("s3cret"), "a secret is shown");
+        options.connection.security.sasl.expect("given")
+    };
+    let file = sasl("mechanism = 'OAUTHBEARER', token_file = '/run/token', extensions = { pool = 'p' }");
+    assert!(
+        matches!(&file, Sasl::OauthBearer { token: TokenSource::File { .. }, extensions } if extensions.len() == 1)
+    );
+    let endpoint = sasl(&format!(
+        "mechanism = 'OAUTHBEARER', token_url = 'https://id/token', client_id = 'weir', client_secret = 'file:{}', \
+         scope = 'kafka', token_parameters = {{ audience = 'a' }}",
+        secret.path().display()
+    ));
+    let Sasl::OauthBearer { token: TokenSource::Endpoint(endpoint), .. } = endpoint else { panic!("{endpoint:?}") };
+    assert_eq!((endpoint.url.as_str(), endpoint.scope.as_deref()), ("https://id/token", Some("kafka")));
+    assert!(endpoint.system_authorities && endpoint.parameters == [("audience".to_owned(), "a".to_owned())]);
+    let kerberos = sasl("mechanism = 'GSSAPI', principal = 'weir@X', keytab = '/k'");
+    let Sasl::Gssapi { service, credentials } = kerberos else { panic!("{kerberos:?}") };
+    assert!(service == "kafka" && matches!(credentials, KerberosCredentials::Keytab { .. }));
 }
