@@ -39,7 +39,7 @@ error[sources.in.type]: there is no source of type "sylsog"
   |
 5 | type = "sylsog"
   |        ^^^^^^^^
-  = help: did you mean "syslog"? the types of sources are: syslog, generate
+  = help: did you mean "syslog"? the types of sources are: syslog, generate, kafka
 
 error[sources.load.rte]: unknown key "rte"
   --> agent.toml:10:1

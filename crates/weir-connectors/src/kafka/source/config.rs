@@ -16,14 +16,12 @@ const MIB: u64 = 1 << 20;
 const HOUR_MS: u64 = 3_600_000;
 
 const OWN_OPTIONS: &[OptionSpec] = &[
-    OptionSpec::unset("topics", Kind::List { of: &Kind::Text, items_min: 1 }, "Topics to read; or topics_pattern.")
-        .example("[\"syslog\"]"),
-    OptionSpec::unset(
-        "topics_pattern",
-        Kind::Text,
-        "Reads every topic whose whole name matches this regular expression, also topics created later: looked for every metadata_age.",
+    OptionSpec::required(
+        "topics",
+        Kind::List { of: &Kind::Text, items_min: 1 },
+        "Topics to read. What stands between slashes is a regular expression that the whole name must match: \"/syslog-.*/\" reads topics created later, too; they are looked for every metadata_age.",
     )
-    .example("syslog-.*"),
+    .example("[\"syslog\"]"),
     OptionSpec::defaulted(
         "consumer_group",
         Kind::Text,
@@ -60,8 +58,8 @@ const OWN_OPTIONS: &[OptionSpec] = &[
     OptionSpec::defaulted(
         "batch_bytes_max",
         Kind::Bytes { min: MIB, max: 1 << 31 },
-        "64 MiB",
-        "Largest batch after decompression; each lane may need as much. A partition with a larger one rests until this is raised. Below 1 MiB batches of Kafka's default size would be refused.",
+        "32 MiB",
+        "Largest batch after decompression, by default 32 times what brokers take at most unless told otherwise; each lane may need as much. A partition with a larger one rests until this is raised. Below 1 MiB batches of Kafka's default size would be refused.",
     ),
     OptionSpec::unset(
         "rate",
@@ -118,11 +116,15 @@ pub fn kafka_source_type() -> SourceType {
     SourceType { spec: &SPEC, parse }
 }
 
+/// Longest name of a topic, by Kafka's rules.
+const TOPIC_BYTES_MAX: usize = 249;
+
 /// Which topics.
-#[derive(Clone, Debug)]
-pub(super) enum Topics {
-    Listed(Vec<String>),
-    Matching(Regex),
+#[derive(Clone, Debug, Default)]
+pub(super) struct Topics {
+    pub(super) names: Vec<String>,
+    /// Of whole names.
+    pub(super) patterns: Vec<Regex>,
 }
 
 /// Which headers to set where they are absent.
@@ -184,27 +186,32 @@ fn parse_spec(options: &Options, diagnostics: &mut Diagnostics) -> Option<KafkaS
 }
 
 fn topics(options: &Options, diagnostics: &mut Diagnostics) -> Option<Topics> {
-    let listed: Vec<String> = options.list_text("topics").into_iter().map(str::to_owned).collect();
-    match (listed.is_empty(), options.text_opt("topics_pattern")) {
-        (false, None) => Some(Topics::Listed(listed)),
-        (true, Some(pattern)) => match Regex::new(&format!("^(?:{pattern})$")) {
-            Ok(regex) => Some(Topics::Matching(regex)),
-            Err(error) => {
-                let message = format!("{pattern:?} is not a regular expression: {error}");
-                diagnostics.push(options.error("topics_pattern", message));
-                None
+    let mut topics = Topics::default();
+    let mut is_sound = true;
+    for text in options.list_text("topics") {
+        let pattern = text.strip_prefix('/').and_then(|text| text.strip_suffix('/'));
+        let fault = match pattern.map(|pattern| Regex::new(&format!("^(?:{pattern})$"))) {
+            Some(Ok(regex)) => {
+                topics.patterns.push(regex);
+                continue;
             }
-        },
-        (true, None) => {
-            diagnostics.push(options.error("topics", "neither topics nor topics_pattern is given"));
-            None
-        }
-        (false, Some(_)) => {
-            let message = "topics and topics_pattern are both given";
-            diagnostics.push(options.error("topics_pattern", message).with_hint("leave one of them out"));
-            None
-        }
+            None if is_topic_name(text) => {
+                topics.names.push(text.to_owned());
+                continue;
+            }
+            Some(Err(error)) => format!("{text:?} is not a regular expression between slashes: {error}"),
+            None => format!("{text:?} is not the name of a topic"),
+        };
+        let hint = "names have letters, digits, dots, hyphens and underscores; a pattern stands between slashes: \"/syslog-.*/\"";
+        diagnostics.push(options.error("topics", fault).with_hint(hint));
+        is_sound = false;
     }
+    is_sound.then_some(topics)
+}
+
+fn is_topic_name(text: &str) -> bool {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (1..=TOPIC_BYTES_MAX).contains(&text.len()) && text.chars().all(is_legal)
 }
 
 fn start(options: &Options, diagnostics: &mut Diagnostics) -> Option<OffsetAt> {

@@ -43,18 +43,20 @@ pub(super) async fn watch(cluster: Cluster, topics: Topics, age: Duration, event
 
 /// The topics to read, and those of the list that do not exist.
 async fn look(cluster: &Cluster, topics: &Topics) -> Result<(Vec<String>, Vec<String>), ClusterError> {
-    match topics {
-        Topics::Listed(names) => {
-            let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
-            cluster.refresh(&wanted).await?;
-            let missing = names.iter().filter(|name| cluster.cached_topic(name).is_none());
-            Ok((names.clone(), missing.cloned().collect()))
-        }
-        Topics::Matching(pattern) => {
-            let all = cluster.topics().await?;
-            // Kafka's own topics hold no events.
-            let matching = all.iter().filter(|topic| !topic.internal && pattern.is_match(&topic.name));
-            Ok((matching.map(|topic| topic.name.to_string()).collect(), Vec::new()))
-        }
+    let mut names = topics.names.clone();
+    if !topics.patterns.is_empty() {
+        let is_wanted = |name: &str| topics.patterns.iter().any(|pattern| pattern.is_match(name));
+        let all = cluster.topics().await?;
+        // Kafka's own topics hold no events.
+        let matching = all.iter().filter(|topic| !topic.internal && is_wanted(&topic.name));
+        names.extend(matching.map(|topic| topic.name.to_string()));
     }
+    names.sort_unstable();
+    names.dedup();
+    let listed: Vec<&str> = topics.names.iter().map(String::as_str).collect();
+    if !listed.is_empty() {
+        cluster.refresh(&listed).await?;
+    }
+    let missing = topics.names.iter().filter(|name| cluster.cached_topic(name).is_none());
+    Ok((names, missing.cloned().collect()))
 }

@@ -168,7 +168,7 @@ fn a_pattern_picks_up_new_topics() {
     kafka.fake.create_topic("other-t", 1);
     kafka.produce("t", 0, 1);
     kafka.produce("other-t", 0, 1);
-    let options = "topics_pattern = 't|t-.*'\nmetadata_age = '1 s'";
+    let options = "topics = ['/t|t-.*/']\nmetadata_age = '1 s'";
     let source = Running::start_at(&kafka.fake.bootstrap(), options, Arc::default());
     source.channel.until("the first topic", 0, (0..10).collect::<Vec<_>>());
     kafka.fake.create_topic("t-new", 1);
@@ -186,9 +186,9 @@ fn a_pattern_picks_up_new_topics() {
 #[test]
 fn faulty_options_are_explained() {
     let cases = [
-        ("", "neither topics nor topics_pattern"),
-        ("topics = ['t']\ntopics_pattern = 'x'", "both given"),
-        ("topics_pattern = '('", "not a regular expression"),
+        ("", "\"topics\" is missing"),
+        ("topics = ['t', '/(/']", "not a regular expression"),
+        ("topics = ['t*']", "not the name of a topic"),
         ("topics = ['t']\nstart = 'yesterday'", "neither earliest nor latest nor a time"),
         ("topics = ['t']\nset_headers = ['key']", "not one of topic, partition, offset"),
         ("topics = ['t']\nfetch_memory = '1 KiB'", "below the minimum"),
@@ -198,5 +198,5 @@ fn faulty_options_are_explained() {
         assert!(text.contains(expected) && text.contains("test.toml:"), "{options}: {text}");
     }
     let Ok(spec) = check(&["a:1".to_owned()], "topics = ['t']") else { panic!("the defaults are sound") };
-    assert_eq!(spec.memory_bytes(), 96 << 20 | 128 << 20);
+    assert_eq!(spec.memory_bytes(), (96 + 2 * 32) << 20);
 }
