@@ -158,7 +158,7 @@ impl Cursor for KafkaCursor {
 
     fn repeats_below(&self, partition: u32) -> u64 {
         let now = self.shared.with(|state| state.stays.get(&partition).map(|stay| stay.repeats_below));
-        now.max(self.repeats_below.get(&partition).copied()).unwrap_or_default()
+        now.or_else(|| self.repeats_below.get(&partition).copied()).unwrap_or_default()
     }
 
     fn taken_away(&mut self) -> Vec<u32> {

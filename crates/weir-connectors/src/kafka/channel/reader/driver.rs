@@ -13,7 +13,7 @@ use weir_kafka::{Cluster, ClusterError, Commit, ErrorClass, GroupEvent, GroupMem
 use super::intake::{FAULT_PAUSE, Intake};
 use super::shared::{Shared, State};
 use super::starts::Whereabouts;
-use super::stay::{Start, Stay};
+use super::stay::Stay;
 use crate::kafka::channel::health::Troubles;
 
 /// Pause before a membership that ended for good is begun anew: a person may have given the permission meanwhile.
@@ -230,40 +230,51 @@ impl Driver {
         }
     }
 
-    /// Partitions whose position the topic does not have: what retention took is counted as lost, and reading goes on
-    /// behind it.
+    /// Goes on in partitions whose position the topic does not have.
     async fn find_again(&mut self) {
-        for partition in std::mem::take(&mut self.intake.astray) {
-            let Some(at) = self.shared.with(|state| state.stays.get(&partition).map(|stay| stay.fetched)) else {
-                continue;
-            };
-            let (first, end) = match self.intake.beside(self.whereabouts.bounds(&self.cluster, partition)).await {
-                Ok(bounds) => bounds,
-                Err(error) => {
-                    debug!(channel = %self.name, partition, error = %weir_engine::chain(&error), "where a partition begins is not known");
-                    let until = Some(std::time::Instant::now() + FAULT_PAUSE);
-                    self.shared.with(|state| {
-                        state.stays.get_mut(&partition).into_iter().for_each(|stay| stay.rests_until = until);
-                    });
-                    continue;
-                }
-            };
-            let (name, group, topic) = (&self.name, &self.options.group, &self.whereabouts.topic);
-            if at < first {
-                error!(channel = %name, %group, %topic, partition, first = at, end = first, "events were deleted from the topic before they were delivered; raise its retention");
-                self.shared.with(|state| {
-                    state.stays.get_mut(&partition).into_iter().for_each(|stay| stay.push_gone(first));
-                });
-            } else if at > end {
-                error!(channel = %name, %group, %topic, partition, position = at, end, "the topic ends before the group's position: it lost events, or was made anew; going on at its end");
-                self.shared.with(|state| {
-                    state.end(partition);
-                    state.begin(partition, Start { offset: end, is_committed: false, end });
-                });
+        for (partition, intact_to) in std::mem::take(&mut self.intake.astray) {
+            match intact_to {
+                Some(intact_to) => self.cut_back(partition, intact_to),
+                None => self.go_on_inside(partition).await,
             }
-            self.intake.assign(partition);
             self.shared.lanes.notify_waiters();
         }
+    }
+
+    /// What retention took is counted as lost, and reading goes on behind it.
+    async fn go_on_inside(&mut self, partition: u32) {
+        let at = self.shared.with(|state| state.stays.get(&partition).map(|stay| stay.fetched));
+        let (first, end) = match self.intake.beside(self.whereabouts.bounds(&self.cluster, partition)).await {
+            Ok(bounds) => bounds,
+            Err(error) => {
+                debug!(channel = %self.name, partition, error = %weir_engine::chain(&error), "where a partition begins is not known");
+                let until = Some(std::time::Instant::now() + FAULT_PAUSE);
+                self.shared.with(|state| {
+                    state.stays.get_mut(&partition).into_iter().for_each(|stay| stay.rests_until = until);
+                });
+                return;
+            }
+        };
+        let Some(at) = at else { return };
+        if at > end {
+            return self.cut_back(partition, end);
+        }
+        if at < first {
+            let (group, topic) = (&self.options.group, &self.whereabouts.topic);
+            error!(channel = %self.name, %group, %topic, partition, first = at, end = first, "events were deleted from the topic before they were delivered; raise its retention");
+            self.shared.with(|state| {
+                state.stays.get_mut(&partition).into_iter().for_each(|stay| stay.push_gone(first));
+            });
+        }
+        self.intake.assign(partition);
+    }
+
+    /// Goes on where a log is intact.
+    fn cut_back(&mut self, partition: u32, intact_to: u64) {
+        let (group, topic) = (&self.options.group, &self.whereabouts.topic);
+        error!(channel = %self.name, %group, %topic, partition, intact_to, "the topic lost events that were read (an unclean election), or was made anew; going on where it is intact");
+        self.shared.with(|state| state.cut_back(partition, intact_to));
+        self.intake.assign(partition);
     }
 
     /// Commits what is released and leaves, so that others take over at once.

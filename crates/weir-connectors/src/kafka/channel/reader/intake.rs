@@ -26,8 +26,8 @@ pub(super) struct Intake {
     /// Most bytes to hold.
     pub(super) memory_bytes: usize,
     pub(super) paused: bool,
-    /// Partitions whose position the topic does not have.
-    pub(super) astray: Vec<u32>,
+    /// Partitions whose position the topic does not have; up to where it is what was read, if that is known.
+    pub(super) astray: Vec<(u32, Option<u64>)>,
 }
 
 impl Intake {
@@ -64,12 +64,16 @@ impl Intake {
     fn fault(&mut self, fault: &FetchError) {
         let (partition, text) = match fault {
             FetchError::OutOfRange { partition, .. } => {
-                self.astray.push(partition.cast_unsigned());
+                self.astray.push((partition.cast_unsigned(), None));
                 return;
             }
-            FetchError::Refused { partition, .. }
-            | FetchError::Truncated { partition, .. }
-            | FetchError::NotABatch { partition, .. } => (partition.cast_unsigned(), weir_engine::chain(fault)),
+            FetchError::Truncated { partition, intact_to, .. } => {
+                self.astray.push((partition.cast_unsigned(), u64::try_from(*intact_to).ok()));
+                return;
+            }
+            FetchError::Refused { partition, .. } | FetchError::NotABatch { partition, .. } => {
+                (partition.cast_unsigned(), weir_engine::chain(fault))
+            }
         };
         error!(error = %text, "a partition cannot be read; trying on");
         self.troubles.set(&about(partition), text);

@@ -72,6 +72,15 @@ impl State {
         Some(stay)
     }
 
+    /// The topic is what was read only below `intact_to`: another stay begins there, or where nothing is released yet.
+    /// What is at the offsets above is not a repeat, whatever was delivered under them.
+    pub(super) fn cut_back(&mut self, partition: u32, intact_to: u64) {
+        if let Some(stay) = self.end(partition) {
+            let offset = stay.released.min(intact_to);
+            self.begin(partition, Start { offset, is_committed: false, end: intact_to });
+        }
+    }
+
     /// Takes in what was fetched, if its partition is still here.
     pub(super) fn push(&mut self, partition: u32, fetched: Fetched, now_ms: i64) {
         let Some(stay) = self.stays.get_mut(&partition).filter(|stay| !stay.is_leaving) else { return };

@@ -251,6 +251,35 @@ fn what_retention_took_is_counted() {
     eventually("the position is behind all", || rig.offset("weir") == Some(40));
 }
 
+/// Scenario: an unclean election loses events that were delivered, and some that are out; other events take their offsets.
+/// Guarantees: reading goes on where the log is intact and nothing is released yet; what is new there is delivered and
+/// not called a repeat; late answers to what was out move nothing.
+#[test]
+fn reading_goes_on_where_a_log_is_intact() {
+    let rig = Rig::start(1);
+    let channel = rig.open("");
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    for body in ["a", "b", "c"] {
+        append(&*channel, &batch(&[body])).expect("acknowledged");
+    }
+    assert_eq!(read(&mut *cursor, 3).0.len(), 3);
+    cursor.release(0, 1);
+    rig.fake.move_leader("t", 0, 2);
+    rig.fake.truncate("t", 0, 2);
+    rig.fake.forget_producers("t", 0);
+    for body in ["x", "y"] {
+        append(&*channel, &batch(&[body])).expect("acknowledged");
+    }
+    let mut gone = Vec::new();
+    eventually("the group hears of it", || {
+        cursor.release(0, 3);
+        gone.extend(cursor.taken_away());
+        gone == vec![0]
+    });
+    assert_eq!(read(&mut *cursor, 3).0, vec!["b", "x", "y"]);
+    assert_eq!(cursor.repeats_below(0), 2);
+}
+
 /// Scenario: a bit of a batch flips on a broker's disk while nobody has read it; later another replica has it whole.
 /// Guarantees: its checksum tells, in both forms; when it is whole it is delivered without anybody's help.
 #[test]
