@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use weir_connectors::kafka::runtime::IoThread;
+use weir_kafka::fake::FakeCluster;
+
 use crate::components::types;
 use crate::support::{Running, done, eventually, folder, free_port, repository, status, weir};
 
@@ -35,10 +38,20 @@ fn every_type_has_an_example() {
     assert_eq!(missing, BTreeSet::new());
 }
 
-/// Scenario: every example is started with free ports and new folders, and stopped.
+/// Brokers in this process with the topic of the examples, and the thread they live on.
+fn brokers() -> (IoThread, FakeCluster) {
+    let thread = IoThread::start("brokers").expect("a thread");
+    let brokers = thread.wait_for(FakeCluster::start(1)).expect("brokers");
+    brokers.create_topic("netmeta", 4);
+    (thread, brokers)
+}
+
+/// Scenario: every example is started with free ports, new folders and brokers that are there, and stopped.
 /// Guarantees: it starts, answers, and ends with a closed ledger and exit code 0.
 #[test]
 fn every_example_runs() {
+    let (_thread, brokers) = brokers();
+    let broker = &brokers.bootstrap()[0];
     for example in examples() {
         let folder = folder();
         let place = |name: &str| folder.path().join(name).display().to_string();
@@ -50,6 +63,7 @@ fn every_example_runs() {
             ("WEIR_SYSLOG_PORT", &port),
             ("WEIR_RATE", "20k/s"),
             ("WEIR_EVENTS", "0"),
+            ("WEIR_BROKER", broker),
         ];
         let mut agent = Running::start(&[&example], &environment);
         let address = agent.admin();
