@@ -1,5 +1,7 @@
 //! Components against real servers. Ignored, with the reason, where these cannot be had. One file per subject.
 
+mod channel;
+mod hub;
 mod source;
 
 use libtest_mimic::Arguments;
@@ -12,12 +14,20 @@ fn main() -> std::process::ExitCode {
         source::child(&options);
         return std::process::ExitCode::SUCCESS;
     }
+    if let Ok(toml) = std::env::var(hub::CHILD_VARIABLE) {
+        hub::child(&toml);
+        return std::process::ExitCode::SUCCESS;
+    }
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
     let trials = vec![
         trial("old_broker_sources_share", &old, || source::agents_share_and_take_over(Version::V3_9)),
         trial("sources_share", &current, || source::agents_share_and_take_over(Version::V4_3)),
         trial("old_broker_slow_channel", &old, || source::a_slow_channel_keeps_its_partitions(Version::V3_9)),
         trial("slow_channel", &current, || source::a_slow_channel_keeps_its_partitions(Version::V4_3)),
+        trial("old_broker_channels_killed", &old, || channel::killed_agents_lose_nothing(Version::V3_9)),
+        trial("channels_killed", &current, || channel::killed_agents_lose_nothing(Version::V4_3)),
+        trial("old_broker_storm", &old, || channel::a_storm_of_rebalances(Version::V3_9)),
+        trial("storm", &current, || channel::a_storm_of_rebalances(Version::V4_3)),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
