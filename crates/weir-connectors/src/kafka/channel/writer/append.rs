@@ -11,11 +11,11 @@ use weir_codec::record_batch::{Compression, EncodeError, EncodedBatch};
 use weir_engine::channel::AppendError;
 use weir_engine::receipt::ReceiptTicket;
 use weir_event::EventBatch;
-use weir_kafka::{Cluster, Producer, ProducerOptions, Topic};
+use weir_kafka::{Producer, ProducerOptions, Topic};
 
 use super::mend::Times;
 use super::room::{Entrance, Room};
-use super::send::{Append, Piece, Sending};
+use super::send::{Sending, receipt_of};
 use crate::kafka::channel::health::Troubles;
 use crate::kafka::channel::reach::Ready;
 use crate::kafka::encode::{BatchEncoder, Pieces};
@@ -112,21 +112,18 @@ impl Writer {
             Ok(cut) => Ok(cut),
             Err(fault) => Err(weir_engine::chain(&fault)),
         };
-        let append = Append::new(&self.sending.channel, ticket);
-        append.settle(cut.and_then(|cut| self.send(cut, &ready.cluster, &topic, &append)));
-        Ok(())
-    }
-
-    fn send(&self, cut: Cut, cluster: &Cluster, topic: &Topic, append: &Arc<Append>) -> Result<(), String> {
-        append.add(cut.pieces.len());
-        for (partition, batch) in cut.pieces {
-            let held = self.sending.room.hold(batch.as_bytes().len());
-            let piece = Piece { partition, batch, append: append.clone(), held, times: Times::AsGiven };
-            if self.sending.pieces.send((cluster.clone(), piece)).is_err() {
-                append.settle(Err("the channel is closed".to_owned()));
+        let append = receipt_of(ticket);
+        // Of what no piece stands for.
+        let rest = append.ticket();
+        let sent = cut.and_then(|cut| {
+            for (partition, batch) in cut.pieces {
+                self.sending.pass_on(&ready.cluster, partition, batch, &append, Times::AsGiven);
             }
-        }
-        self.told_nowhere(cut.nowhere, topic)
+            self.told_nowhere(cut.nowhere, &topic)
+        });
+        rest.complete(sent.map_err(|reason| self.sending.failure(reason)));
+        append.arm();
+        Ok(())
     }
 
     fn encoder(&self) -> BatchEncoder {

@@ -60,15 +60,7 @@ pub(super) fn with_times(batch: EncodedBatch, times: Times) -> Result<EncodedBat
 fn open(batch: EncodedBatch) -> Result<(EventBatch, Encoder), MendError> {
     let bytes = batch.into_bytes();
     let header = BatchHeader::parse(&bytes).map_err(DecodeError::from)?;
-    let mut decoder = Decoder::new(
-        ArenaPool::new(bytes.len(), 1),
-        DecoderOptions {
-            verify_crc: false,
-            decompressed_bytes_max: usize::MAX,
-            decompression_ratio_max: usize::MAX,
-            columns_max: usize::MAX,
-        },
-    );
+    let mut decoder = Decoder::new(ArenaPool::new(bytes.len(), 1), DecoderOptions::trusted());
     let decoded = decoder.decode(Bytes::from(bytes), None, 0)?;
     let events = decoded.into_events().unwrap_or_else(|| EventBatch::from_bodies::<&[u8]>(&[], 0));
     let options = EncoderOptions { compression: header.compression().unwrap_or_default(), ..EncoderOptions::default() };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   lane: partition, encode --> [ Room: bytes in flight ] --> feed, on the IoThread --> Producer --> brokers
-//!   ticket <-- Append: all its pieces <-- settle: receipt, or mend a refused batch and send it again <--'
+//!   ticket <-- receipt of all pieces <--- settle: receipt, or mend a refused batch and send it again <--'
 //! ```
 //!
 //! Batches of one lane to one partition stay in order, unless one of them was refused and mended ([`mend`]).

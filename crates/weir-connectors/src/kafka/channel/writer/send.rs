@@ -4,13 +4,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 use weir_codec::record_batch::EncodedBatch;
 use weir_engine::clock::now_ms;
-use weir_engine::receipt::{ReceiptFailure, ReceiptTicket};
-use weir_kafka::{Cluster, ErrorCode, Producer, ProducerOptions, Receipt, SendError};
+use weir_engine::receipt::{Receipt, ReceiptFailure, ReceiptTicket};
+use weir_kafka::{Cluster, ErrorCode, Producer, ProducerOptions, SendError};
 
 use super::mend::{Times, halves, with_times};
 use super::room::{Held, Room};
@@ -24,50 +23,18 @@ const INVALID_TIMESTAMP: i16 = 32;
 /// difference of clocks.
 const AHEAD_MAX: Duration = Duration::from_secs(55 * 60);
 
-/// An append in pieces: its ticket completes with the last of them. Dropped before, it fails.
-pub(super) struct Append {
-    channel: String,
-    state: Mutex<AppendState>,
-}
-
-struct AppendState {
-    ticket: Option<ReceiptTicket>,
-    left: usize,
-    failure: Option<String>,
-}
-
-impl Append {
-    /// With one piece that stands for the making of the others: [`Append::settle`] ends it.
-    pub(super) fn new(channel: &str, ticket: ReceiptTicket) -> Arc<Self> {
-        let state = AppendState { ticket: Some(ticket), left: 1, failure: None };
-        Arc::new(Self { channel: channel.to_owned(), state: Mutex::new(state) })
-    }
-
-    pub(super) fn add(&self, pieces: usize) {
-        self.state.lock().left += pieces;
-    }
-
-    pub(super) fn settle(&self, outcome: Result<(), String>) {
-        let mut state = self.state.lock();
-        state.left -= 1;
-        if let Err(reason) = outcome {
-            state.failure.get_or_insert(reason);
-        }
-        let ticket = if state.left == 0 { state.ticket.take() } else { None };
-        let failure = state.failure.clone();
-        drop(state);
-        if let Some(ticket) = ticket {
-            let failed = |reason| ReceiptFailure { channel: self.channel.clone(), reason };
-            ticket.complete(failure.map_or(Ok(()), |reason| Err(failed(reason))));
-        }
-    }
+/// A receipt of the pieces of an append: `ticket` completes with the last of them.
+pub(super) fn receipt_of(ticket: ReceiptTicket) -> Arc<Receipt> {
+    Arc::new(Receipt::new(move |outcome| ticket.complete(outcome.clone())))
 }
 
 /// A record batch on its way.
 pub(super) struct Piece {
     pub(super) partition: i32,
     pub(super) batch: EncodedBatch,
-    pub(super) append: Arc<Append>,
+    /// Of the append it is a piece of, for pieces it may have to be cut into.
+    pub(super) append: Arc<Receipt>,
+    pub(super) ticket: ReceiptTicket,
     pub(super) held: Held,
     pub(super) times: Times,
 }
@@ -92,22 +59,20 @@ impl Sending {
     pub(super) async fn feed(self: Arc<Self>, mut pieces: mpsc::UnboundedReceiver<(Cluster, Piece)>) {
         while let Some((cluster, piece)) = pieces.recv().await {
             let producer = self.producer.get_or_init(|| Producer::new(&cluster, self.options.clone()));
-            let Piece { partition, batch, append, held, times } = piece;
+            let Piece { partition, batch, append, ticket, held, times } = piece;
             let (events, bytes) = (u64::from(batch.record_count()), batch.as_bytes().len());
             match producer.send(&self.topic, partition, batch).await {
                 Ok(receipt) => {
                     let sent = Sent { cluster, events, bytes, append, held, times };
-                    tokio::spawn(self.clone().settle(receipt, sent));
+                    tokio::spawn(self.clone().settle(receipt, sent, ticket));
                 }
-                Err(failure) => append.settle(Err(failure.to_string())),
+                Err(failure) => ticket.complete(Err(self.failure(failure.to_string()))),
             }
         }
     }
 
-    async fn settle(self: Arc<Self>, receipt: Receipt, sent: Sent) {
-        let outcome = receipt.await;
-        let append = sent.append.clone();
-        let outcome = match outcome {
+    async fn settle(self: Arc<Self>, receipt: weir_kafka::Receipt, sent: Sent, ticket: ReceiptTicket) {
+        let outcome = match receipt.await {
             Ok(_) => {
                 self.appended.fetch_add(sent.events, Relaxed);
                 self.troubles.clear(ABOUT);
@@ -125,7 +90,11 @@ impl Sending {
             // Whether the brokers have it is not known: the source may send it again.
             Err(SendError::Closed) => Err("the agent ended before brokers had answered".to_owned()),
         };
-        append.settle(outcome);
+        ticket.complete(outcome.map_err(|reason| self.failure(reason)));
+    }
+
+    pub(super) fn failure(&self, reason: String) -> ReceiptFailure {
+        ReceiptFailure { channel: self.channel.clone(), reason }
     }
 
     /// What to send instead of a refused batch, if there is anything.
@@ -154,13 +123,24 @@ impl Sending {
     }
 
     fn send_again(&self, partition: i32, batches: Vec<EncodedBatch>, times: Times, sent: Sent) {
-        sent.append.add(batches.len());
         for batch in batches {
-            let held = self.room.hold(batch.as_bytes().len());
-            let piece = Piece { partition, batch, append: sent.append.clone(), held, times };
-            if let Err(unsent) = self.pieces.send((sent.cluster.clone(), piece)) {
-                unsent.0.1.append.settle(Err("the channel is closed".to_owned()));
-            }
+            self.pass_on(&sent.cluster, partition, batch, &sent.append, times);
+        }
+    }
+
+    /// Gives a piece of an append to the task that sends.
+    pub(super) fn pass_on(
+        &self,
+        cluster: &Cluster,
+        partition: i32,
+        batch: EncodedBatch,
+        append: &Arc<Receipt>,
+        times: Times,
+    ) {
+        let held = self.room.hold(batch.as_bytes().len());
+        let piece = Piece { partition, batch, append: append.clone(), ticket: append.ticket(), held, times };
+        if let Err(unsent) = self.pieces.send((cluster.clone(), piece)) {
+            unsent.0.1.ticket.complete(Err(self.failure("the channel is closed".to_owned())));
         }
     }
 
@@ -187,7 +167,7 @@ struct Sent {
     cluster: Cluster,
     events: u64,
     bytes: usize,
-    append: Arc<Append>,
+    append: Arc<Receipt>,
     /// Given back with the verdict.
     #[expect(dead_code, reason = "held for its drop")]
     held: Held,
