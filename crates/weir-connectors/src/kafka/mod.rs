@@ -3,6 +3,7 @@
 //! ```text
 //!   connection/   options to reach a cluster, TLS, SASL        record.rs    events to records and back
 //!   runtime.rs    the thread that a component's client runs on
+//!   consume.rs    group, start, membership of what reads
 //!   produce.rs    options of writing     encode.rs  record batches that a topic takes
 //!   partition.rs  which partition events go to
 //! ```
@@ -11,6 +12,7 @@
 
 pub mod channel;
 pub mod connection;
+mod consume;
 mod encode;
 mod partition;
 pub mod produce;

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, Options, TypeSpec};
+use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, TypeSpec};
 use weir_engine::channel::Channel;
 use weir_engine::registry::{ChannelContext, ChannelSpec, ChannelType};
 use weir_engine::source::StartError;
-use weir_kafka::OffsetAt;
 
 use super::reader::ReadSpec;
 use super::topic::KafkaChannel;
 use crate::kafka::connection::{CONNECTION_OPTIONS, ConnectionSpec, joined, total};
+use crate::kafka::consume::ConsumeSpec;
 use crate::kafka::produce::{PRODUCE_OPTIONS, ProduceSpec};
 use crate::kafka::record::{RECORD_OPTIONS, RecordSpec};
 
@@ -116,37 +116,15 @@ fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<
     let connection = ConnectionSpec::parse(options, diagnostics);
     let record = RecordSpec::parse(options, diagnostics);
     let produce = ProduceSpec::parse(options, diagnostics);
-    let start = start(options, diagnostics);
+    let consume = ConsumeSpec::parse(options, diagnostics);
     let connection = connection?;
     let read = ReadSpec {
-        consumer_group: options.text("consumer_group").to_owned(),
-        start: start?,
-        read_committed: options.choice("isolation") == "read_committed",
+        consume: consume?,
         fetch_memory: options.bytes("fetch_memory") as usize,
-        session_timeout: options.duration("session_timeout"),
-        rebalance_timeout: options.duration("rebalance_timeout"),
-        instance: options.text_opt("instance").map(str::to_owned),
-        commit_interval: options.duration("commit_interval"),
         rack: connection.rack().map(str::to_owned),
     };
     let (topic, start_timeout) = (options.text("topic").to_owned(), options.duration("start_timeout"));
     Some(Arc::new(Spec { connection, topic, start_timeout, record: record?, produce: produce?, read }))
-}
-
-fn start(options: &Options, diagnostics: &mut Diagnostics) -> Option<OffsetAt> {
-    match options.text("start") {
-        "earliest" => Some(OffsetAt::Earliest),
-        "latest" => Some(OffsetAt::Latest),
-        text => match text.parse::<jiff::Timestamp>() {
-            Ok(time) => Some(OffsetAt::Time(time.as_millisecond())),
-            Err(fault) => {
-                let message = format!("{text:?} is neither earliest, latest, nor a time: {fault}");
-                let hint = "write a time with its zone, such as 2026-03-01T00:00:00Z";
-                diagnostics.push(options.error("start", message).with_hint(hint));
-                None
-            }
-        },
-    }
 }
 
 impl ChannelSpec for Spec {

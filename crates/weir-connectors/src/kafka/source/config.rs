@@ -1,15 +1,15 @@
 //! Options of the Kafka source.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use regex_lite::Regex;
 use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, Options, TypeSpec};
 use weir_engine::registry::SourceType;
 use weir_engine::source::{Source, SourceContext, SourceSpec, StartError};
-use weir_kafka::{FetchOptions, GroupOptions, OffsetAt};
+use weir_kafka::FetchOptions;
 
 use crate::kafka::connection::{CONNECTION_OPTIONS, ConnectionSpec, joined, total};
+use crate::kafka::consume::ConsumeSpec;
 use crate::kafka::record::{RECORD_OPTIONS, RecordSpec};
 
 const MIB: u64 = 1 << 20;
@@ -141,18 +141,12 @@ pub(super) struct KafkaSourceSpec {
     pub(super) connection: ConnectionSpec,
     pub(super) records: RecordSpec,
     pub(super) topics: Topics,
-    pub(super) start: OffsetAt,
+    pub(super) consume: ConsumeSpec,
     pub(super) lanes: usize,
     pub(super) fetch_memory: u64,
     pub(super) batch_bytes_max: usize,
     pub(super) rate: Option<f64>,
-    pub(super) commit_interval: Duration,
     pub(super) set_headers: SetHeaders,
-    read_committed: bool,
-    consumer_group: String,
-    instance: Option<String>,
-    session_timeout: Duration,
-    rebalance_timeout: Duration,
 }
 
 fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<dyn SourceSpec>> {
@@ -164,24 +158,18 @@ fn parse_spec(options: &Options, diagnostics: &mut Diagnostics) -> Option<KafkaS
     let connection = ConnectionSpec::parse(options, diagnostics);
     let records = RecordSpec::parse(options, diagnostics);
     let topics = topics(options, diagnostics);
-    let start = start(options, diagnostics);
+    let consume = ConsumeSpec::parse(options, diagnostics);
     let set_headers = set_headers(options, diagnostics);
     Some(KafkaSourceSpec {
         connection: connection?,
         records: records?,
         topics: topics?,
-        start: start?,
+        consume: consume?,
         set_headers: set_headers?,
         lanes: options.count("lanes") as usize,
         fetch_memory: options.bytes("fetch_memory"),
         batch_bytes_max: options.bytes("batch_bytes_max") as usize,
         rate: options.rate("rate"),
-        commit_interval: options.duration("commit_interval"),
-        read_committed: options.choice("isolation") == "read_committed",
-        consumer_group: options.text("consumer_group").to_owned(),
-        instance: options.text_opt("instance").map(str::to_owned),
-        session_timeout: options.duration("session_timeout"),
-        rebalance_timeout: options.duration("rebalance_timeout"),
     })
 }
 
@@ -214,22 +202,6 @@ fn is_topic_name(text: &str) -> bool {
     (1..=TOPIC_BYTES_MAX).contains(&text.len()) && text.chars().all(is_legal)
 }
 
-fn start(options: &Options, diagnostics: &mut Diagnostics) -> Option<OffsetAt> {
-    match options.text("start") {
-        "earliest" => Some(OffsetAt::Earliest),
-        "latest" => Some(OffsetAt::Latest),
-        text => match text.parse::<jiff::Timestamp>() {
-            Ok(time) => Some(OffsetAt::Time(time.as_millisecond())),
-            Err(_) => {
-                let message = format!("{text:?} is neither earliest nor latest nor a time");
-                let hint = "write a time as 2026-01-31T08:00:00Z, or with an offset: 2026-01-31T09:00:00+01:00";
-                diagnostics.push(options.error("start", message).with_hint(hint));
-                None
-            }
-        },
-    }
-}
-
 fn set_headers(options: &Options, diagnostics: &mut Diagnostics) -> Option<SetHeaders> {
     let mut set = SetHeaders::default();
     for name in options.list_text("set_headers") {
@@ -248,24 +220,6 @@ fn set_headers(options: &Options, diagnostics: &mut Diagnostics) -> Option<SetHe
 }
 
 impl KafkaSourceSpec {
-    pub(super) fn group(&self) -> &str {
-        &self.consumer_group
-    }
-
-    pub(super) fn reads_committed(&self) -> bool {
-        self.read_committed
-    }
-
-    pub(super) fn group_options(&self) -> GroupOptions {
-        let mut options = GroupOptions::new(self.consumer_group.clone(), Vec::<String>::new());
-        options.instance = self.instance.clone();
-        options.session_timeout = self.session_timeout;
-        options.rebalance_timeout = self.rebalance_timeout;
-        // A third at most, so that two may be lost.
-        options.heartbeat_interval = options.heartbeat_interval.min(self.session_timeout / 3);
-        options
-    }
-
     pub(super) fn fetch_options(&self) -> FetchOptions {
         let defaults = FetchOptions::default();
         // One answer per broker may come on top of the mark at which fetching pauses: with a 16th each, half as much
@@ -274,15 +228,10 @@ impl KafkaSourceSpec {
         FetchOptions {
             bytes_max,
             partition_bytes_max: bytes_max.min(defaults.partition_bytes_max),
-            read_committed: self.read_committed,
+            read_committed: self.consume.read_committed,
             rack: self.connection.rack().map(str::to_owned),
             ..defaults
         }
-    }
-
-    /// How long receipts are waited for when partitions are given up: what is left is for the commit.
-    pub(super) fn revoke_wait(&self) -> Duration {
-        self.rebalance_timeout / 2
     }
 }
 

@@ -117,7 +117,7 @@ impl Driver {
 
 impl Reader {
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Event>, stop: StopSignal) -> Result<(), SourceError> {
-        let mut ticks = tokio::time::interval(self.spec.commit_interval.min(TICK_MAX));
+        let mut ticks = tokio::time::interval(self.spec.consume.commit_interval.min(TICK_MAX));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_commit = Instant::now();
         loop {
@@ -137,7 +137,7 @@ impl Reader {
                     self.resume();
                     self.wake_rested();
                     self.look_around();
-                    if last_commit.elapsed() >= self.spec.commit_interval {
+                    if last_commit.elapsed() >= self.spec.consume.commit_interval {
                         last_commit = Instant::now();
                         self.commit();
                     }
@@ -169,8 +169,8 @@ impl Reader {
             return self.ask(Ask::Topics(topics));
         }
         let (asks, receiver) = mpsc::unbounded_channel();
-        let mut options = self.spec.group_options();
-        options.topics = topics;
+        let consume = &self.spec.consume;
+        let options = consume.group_options(&consume.consumer_group, topics);
         let keeping = Keeping { cluster: self.cluster.clone(), options, asks: receiver, events: self.events.clone() };
         tokio::spawn(keeping.run());
         self.asks = Some(asks);

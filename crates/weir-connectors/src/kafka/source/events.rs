@@ -89,7 +89,7 @@ impl Reader {
             sought.push(Sought { place: place.clone(), epoch, gate: Arc::downgrade(&owned.gate) });
             self.partitions.insert(place, owned);
         }
-        self.locate(sought, Some(self.spec.group().to_owned()));
+        self.locate(sought, Some(self.spec.consume.consumer_group.clone()));
     }
 
     fn emptiest_lane(&self) -> usize {
@@ -99,7 +99,7 @@ impl Reader {
 
     fn locate(&self, sought: Vec<Sought>, group: Option<String>) {
         let (cluster, events) = (self.cluster.clone(), self.events.clone());
-        tokio::spawn(Locator { cluster, group, start: self.spec.start, events }.run(sought));
+        tokio::spawn(Locator { cluster, group, start: self.spec.consume.start, events }.run(sought));
     }
 
     fn on_located(&mut self, located: Located) {
@@ -144,7 +144,7 @@ impl Reader {
         let Some(owned) = self.partitions.get_mut(&place).filter(|owned| owned.phase == Phase::Reading) else {
             return;
         };
-        let work = owned.work(fetched, &self.credits, self.spec.reads_committed());
+        let work = owned.work(fetched, &self.credits, self.spec.consume.read_committed);
         // A lane that has ended by a fault has said so; the partition then stays where it is.
         let _ = self.lanes[owned.lane].send(work);
         self.pause();
@@ -234,7 +234,7 @@ impl Reader {
                 owned.close();
             }
         }
-        self.revoking = Some(Revoking { places, until: Instant::now() + self.spec.revoke_wait() });
+        self.revoking = Some(Revoking { places, until: Instant::now() + self.spec.consume.revoke_wait() });
     }
 
     /// Commits and confirms what was to be given up, once nothing of it is on its way or its time is over.
@@ -285,7 +285,7 @@ impl Reader {
 
     fn on_group_failed(&mut self, error: ClusterError, again_in: Option<Duration>) {
         self.ledger.faults.add("refusals by the group", 1);
-        let group = self.spec.group();
+        let group = &self.spec.consume.consumer_group;
         let Some(pause) = again_in else {
             let message = format!("consumer group {group} refuses this member for good");
             self.fault = Some(SourceError::new(message, error));

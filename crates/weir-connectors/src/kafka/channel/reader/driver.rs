@@ -32,6 +32,7 @@ pub(super) struct Driver {
     pub(super) whereabouts: Whereabouts,
     pub(super) options: GroupOptions,
     pub(super) commit_interval: Duration,
+    pub(super) revoke_wait: Duration,
     pub(super) shared: Arc<Shared>,
     pub(super) troubles: Arc<Troubles>,
     pub(super) member: GroupMember,
@@ -143,7 +144,7 @@ impl Driver {
 
     /// Lets lanes finish what is out of `partitions`, for half the time there is; then commits and lets go.
     async fn give_up(&mut self, partitions: Vec<u32>) {
-        let deadline = Instant::now() + self.options.rebalance_timeout / 2;
+        let deadline = Instant::now() + self.revoke_wait;
         self.pending.retain(|partition| !partitions.contains(partition));
         partitions.iter().for_each(|partition| self.intake.unassign(*partition));
         self.shared.with(|state| {

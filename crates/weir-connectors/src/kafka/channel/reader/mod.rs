@@ -20,12 +20,11 @@ mod stay;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use weir_engine::channel::{Cursor, Position};
 use weir_event::ChannelId;
-use weir_kafka::{ClusterError, FetchOptions, Fetcher, GroupMember, GroupOptions, OffsetAt};
+use weir_kafka::{ClusterError, FetchOptions, Fetcher, GroupMember};
 
 use self::again::Again;
 use self::cursor::{KafkaCursor, decoder};
@@ -35,25 +34,17 @@ use self::shared::Shared;
 use self::starts::Whereabouts;
 use super::health::Troubles;
 use super::reach::Ready;
+use crate::kafka::consume::ConsumeSpec;
 use crate::kafka::record::RecordSpec;
 use crate::kafka::runtime::IoThread;
 
 /// Name of the sink group whose consumer group is the one configured.
 const DEFAULT_GROUP: &str = "default";
-/// Longest pause between heartbeats: what a rebalance waits for every member.
-const HEARTBEAT_MAX: Duration = Duration::from_secs(3);
-
 /// How the channel reads: checked.
 #[derive(Clone, Debug)]
 pub(super) struct ReadSpec {
-    pub(super) consumer_group: String,
-    pub(super) start: OffsetAt,
-    pub(super) read_committed: bool,
+    pub(super) consume: ConsumeSpec,
     pub(super) fetch_memory: usize,
-    pub(super) session_timeout: Duration,
-    pub(super) rebalance_timeout: Duration,
-    pub(super) instance: Option<String>,
-    pub(super) commit_interval: Duration,
     pub(super) rack: Option<String>,
 }
 
@@ -61,18 +52,8 @@ impl ReadSpec {
     /// The consumer group of a sink group.
     pub(super) fn consumer_group(&self, group: &str) -> String {
         match group {
-            DEFAULT_GROUP => self.consumer_group.clone(),
-            other => format!("{}.{other}", self.consumer_group),
-        }
-    }
-
-    fn group_options(&self, group: &str, topic: &str) -> GroupOptions {
-        GroupOptions {
-            instance: self.instance.clone(),
-            session_timeout: self.session_timeout,
-            rebalance_timeout: self.rebalance_timeout,
-            heartbeat_interval: (self.session_timeout / 3).min(HEARTBEAT_MAX),
-            ..GroupOptions::new(group, [topic])
+            DEFAULT_GROUP => self.consume.consumer_group.clone(),
+            other => format!("{}.{other}", self.consume.consumer_group),
         }
     }
 
@@ -83,7 +64,7 @@ impl ReadSpec {
             // pauses there is room for two of them.
             bytes_max: (self.fetch_memory / 10).min(defaults.bytes_max),
             partition_bytes_max: (self.fetch_memory / 10).min(defaults.partition_bytes_max),
-            read_committed: self.read_committed,
+            read_committed: self.consume.read_committed,
             rack: self.rack.clone(),
             ..defaults
         }
@@ -131,7 +112,7 @@ pub(super) fn open(
     let read = opening.read;
     let (topic, log) = (ready.topic.name.clone(), ready.log);
     let consumer_group = read.consumer_group(opening.group);
-    let whereabouts = Whereabouts { topic: topic.to_string(), group: consumer_group.clone(), at: read.start };
+    let whereabouts = Whereabouts { topic: topic.to_string(), group: consumer_group.clone(), at: read.consume.start };
     let partitions: Vec<u32> =
         (0..ready.topic.partitions.len()).filter_map(|index| u32::try_from(index).ok()).collect();
     let (cluster, asked) = (ready.cluster.clone(), whereabouts.clone());
@@ -142,14 +123,15 @@ pub(super) fn open(
     });
     let shared = Arc::new(Shared::new(known.collect()));
     let (commands, inbox) = mpsc::channel(1);
-    let options = read.group_options(&consumer_group, &topic);
+    let options = read.consume.group_options(&consumer_group, vec![topic.to_string()]);
     let _inside = io.handle().enter();
     let driver = Driver {
         name: opening.channel.to_owned(),
         log,
         cluster: ready.cluster.clone(),
         whereabouts: whereabouts.clone(),
-        commit_interval: read.commit_interval,
+        commit_interval: read.consume.commit_interval,
+        revoke_wait: read.consume.revoke_wait(),
         shared: shared.clone(),
         troubles: opening.troubles.clone(),
         member: GroupMember::join(&ready.cluster, options.clone()),
@@ -176,7 +158,7 @@ pub(super) fn open(
         record: opening.record.clone(),
         shared,
         troubles: opening.troubles.clone(),
-        again: Again::start(io, &ready.cluster, whereabouts, read.read_committed),
+        again: Again::start(io, &ready.cluster, whereabouts, read.consume.read_committed),
         decoder: decoder(),
         repeats_below: BTreeMap::new(),
     };
