@@ -1,6 +1,7 @@
 //! How clusters start: on ports that were free, again on others if these are lost, watched until every server answers.
 
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -12,6 +13,8 @@ use crate::{Unavailable, Watch};
 
 /// Many times what any cluster takes on two cores: for a machine that is busy with everything else.
 const START_PATIENCE: Duration = Duration::from_secs(120);
+/// Dead servers are missed after 5 s (Kafka) to 14 s (HDFS); elections and catching up come on top.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two lines about what is waited for.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// Ports are not ours until they are bound; that they are lost three times in a row has another reason.
@@ -124,6 +127,23 @@ fn lost_a_port(fleet: &impl Fleet) -> bool {
         let log = server.logged();
         log.contains("Address already in use") || log.contains("BindException")
     })
+}
+
+/// Asks until `is_so` holds for an answer, a minute at most: many times what any of the clusters takes to notice a change.
+///
+/// # Panics
+/// Then, naming `what` was waited for, and the last answer.
+#[track_caller]
+pub(crate) fn until<T: Debug>(what: &str, ask: impl Fn() -> io::Result<T>, is_so: impl Fn(&T) -> bool) {
+    let deadline = Instant::now() + CHANGE_PATIENCE;
+    loop {
+        let answer = ask();
+        if answer.as_ref().is_ok_and(&is_so) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "waited {CHANGE_PATIENCE:?} for {what}; last answer: {answer:?}");
+        std::thread::park_timeout(LOOK);
+    }
 }
 
 /// A server that is waited for, and why.

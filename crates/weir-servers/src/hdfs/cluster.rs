@@ -5,14 +5,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::configuration;
 use super::distribution::Distribution;
 use crate::home::Home;
 use crate::process::{Output, RunError};
 use crate::server::{Activity, Server};
-use crate::start::{Fleet, Waiting, preparing, start, until_ready};
+use crate::start::{Fleet, Waiting, preparing, start, until, until_ready};
 use crate::{ControlError, StartError, Watch, http, ports};
 
 const NAMENODE: &str = "org.apache.hadoop.hdfs.server.namenode.NameNode";
@@ -22,10 +22,6 @@ const SHELL: &str = "org.apache.hadoop.fs.FsShell";
 const PORTS_EACH: usize = 3;
 /// Processes end on SIGTERM within a second or two.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
-/// A dead DataNode is missed after 14 s.
-const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
-/// Time between two questions.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What [`Cluster::start`] starts. The default: three DataNodes, three copies, blocks of 128 MiB.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -201,18 +197,7 @@ impl Cluster {
     /// After 60 s.
     #[track_caller]
     pub fn until_live(&self, count: u32) {
-        let deadline = Instant::now() + CHANGE_PATIENCE;
-        loop {
-            let live = self.live_datanodes();
-            if live.as_ref().is_ok_and(|live| *live == count) {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "waited {CHANGE_PATIENCE:?} for {count} DataNodes; last answer: {live:?}"
-            );
-            std::thread::park_timeout(LOOK);
-        }
+        until(&format!("{count} DataNodes"), || self.live_datanodes(), |live| *live == count);
     }
 
     /// Kills a process (SIGKILL), paused or not.

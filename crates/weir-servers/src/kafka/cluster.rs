@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::certificates::Certificates;
 use super::distribution::Distribution;
@@ -13,15 +13,11 @@ use super::properties;
 use super::tools::Tools;
 use crate::home::Home;
 use crate::process::RunError;
-use crate::start::preparing;
+use crate::start::{preparing, until};
 use crate::{ControlError, StartError};
 
 /// A node that can talk to a majority hands its partitions over in a second or two; one that cannot would try for minutes.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
-/// A session of a dead node runs out after 5 s, an election takes 2 s, catching up as long as there is to catch up.
-const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
-/// Time between two questions to the nodes.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Running brokers; all end when this is dropped. May be shared by tests: every method takes `&self`.
 #[derive(Debug)]
@@ -124,15 +120,7 @@ impl Cluster {
     /// After 60 s, naming `what` was waited for.
     #[track_caller]
     pub fn until(&self, what: &str, condition: impl Fn(&Metadata) -> bool) {
-        let deadline = Instant::now() + CHANGE_PATIENCE;
-        loop {
-            let metadata = self.metadata();
-            if metadata.as_ref().is_ok_and(&condition) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "waited {CHANGE_PATIENCE:?} for: {what}; last answer: {metadata:?}");
-            std::thread::park_timeout(LOOK);
-        }
+        until(what, || self.metadata(), condition);
     }
 
     /// Waits until every partition is led and on all its replicas in full: the cluster is healed.

@@ -5,14 +5,14 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::collection::Collection;
 use super::distribution::Distribution;
 use crate::home::Home;
 use crate::http::{self, Answer};
 use crate::server::{Activity, Server};
-use crate::start::{Fleet, Waiting, preparing, start, until_ready};
+use crate::start::{Fleet, Waiting, preparing, start, until, until_ready};
 use crate::{ControlError, StartError, Watch, ports};
 
 const ZOOKEEPER: &str = "org.apache.zookeeper.server.ZooKeeperServerMain";
@@ -20,12 +20,8 @@ const ZOOKEEPER: &str = "org.apache.zookeeper.server.ZooKeeperServerMain";
 const SESSION_MS: u32 = 8000;
 /// A node closes its indexes in a second or two.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
-/// A dead node is missed after 8 s and something.
-const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
 /// ZooKeeper answers its four letters at once.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
-/// Time between two questions.
-const LOOK: Duration = Duration::from_millis(100);
 /// To standard error, which goes to the log of the process.
 const LOGGING: &str = "rootLogger.level = warn
 rootLogger.appenderRef.c.ref = C
@@ -258,15 +254,7 @@ impl Cluster {
     /// After 60 s.
     #[track_caller]
     pub fn until_live(&self, nodes: &[u32]) {
-        let deadline = Instant::now() + CHANGE_PATIENCE;
-        loop {
-            let live = self.live_nodes();
-            if live.as_ref().is_ok_and(|live| live == nodes) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "waited {CHANGE_PATIENCE:?} for nodes {nodes:?}; last answer: {live:?}");
-            std::thread::park_timeout(LOOK);
-        }
+        until(&format!("nodes {nodes:?}"), || self.live_nodes(), |live| live == nodes);
     }
 
     /// Kills a process (SIGKILL), paused or not.
