@@ -15,7 +15,7 @@ use super::{BatchHeader, Compression, EncodedBatch, HEADER_BYTES};
 /// The timestamp of a record, and of a batch, that has none.
 const NO_TIMESTAMP: i64 = -1;
 /// A batch says its length in an i32, which does not count the first 12 bytes.
-const BATCH_BYTES_MAX: usize = i32::MAX as usize;
+pub(super) const BATCH_BYTES_MAX: usize = i32::MAX as usize;
 
 /// Which headers become record headers. `key` and `timestamp` are fields of a record of their own: always written,
 /// never record headers.

@@ -3,10 +3,8 @@
 use thiserror::Error;
 
 use super::codecs::{CompressError, Compressor, InvalidLevel};
+use super::encode::BATCH_BYTES_MAX;
 use super::{BatchHeader, Compression, EncodedBatch, HEADER_BYTES, HeaderError, crc_is_valid};
-
-/// A batch says its length in an i32, and [`EncodedBatch`] panics beyond that.
-const BATCH_BYTES_MAX: usize = i32::MAX as usize;
 
 /// Why a stored batch could not be compressed.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
