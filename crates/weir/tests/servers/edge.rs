@@ -49,7 +49,7 @@ pub(crate) fn brokers_die_and_nothing_is_lost_or_doubled() -> Result<(), Failed>
     Cluster::with(options, |server| {
         server.create_topic(&topic(3))?;
         let folder = tempfile::tempdir()?;
-        let port = free_port();
+        let port = free_port()?;
         let agent = edge(folder.path(), port, &server.bootstrap(), "")?;
         let progress = Progress::new();
         let report = std::thread::scope(|scope| {
@@ -110,7 +110,7 @@ pub(crate) fn an_agent_killed_repeats_only_what_was_in_flight() -> Result<(), Fa
     Cluster::with(ClusterOptions::default(), |server| {
         server.create_topic(&topic(1))?;
         let folder = tempfile::tempdir()?;
-        let port = free_port();
+        let port = free_port()?;
         let mut acknowledged = Sequences::new();
         let mut in_flight_max = 0;
         for producer in 1..=KILLS {

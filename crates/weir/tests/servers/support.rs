@@ -1,7 +1,6 @@
 //! Agents as processes, load, and what a topic holds.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use weir_codec::record_batch::{Decoder, DecoderOptions};
 use weir_event::ArenaPool;
 use weir_kafka::{Cluster, ClusterOptions, FetchOptions, Fetcher, OffsetAt};
 use weir_lab::{Account, Stamp};
+use weir_servers::ports;
 
 /// How long anything may take before a trial gives up: far above what a busy machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,8 +22,8 @@ pub(crate) fn show(text: &str) {
 }
 
 /// A port nobody listens on now.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port()
+pub(crate) fn free_port() -> Result<u16, Failed> {
+    Ok(ports::free(1)?[0])
 }
 
 /// Looks until there is something to be found.
@@ -57,7 +57,7 @@ impl Drop for Running {
 impl Running {
     /// Starts an agent on `sections`, which need no `[agent]`, and waits until it answers.
     pub(crate) fn start(folder: &Path, name: &str, sections: &str) -> Result<Self, Failed> {
-        let admin = free_port();
+        let admin = free_port()?;
         let config: PathBuf = folder.join(format!("{name}.toml"));
         let agent =
             format!("[agent]\nname = '{name}'\nadmin = '127.0.0.1:{admin}'\nlog_level = 'warn'\nmemory = '1 GiB'\n");
