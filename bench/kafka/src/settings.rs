@@ -9,8 +9,7 @@ const PRODUCER: &[(&str, &str)] = &[
     ("batch.num.messages", "5000"),
     ("batch.size", "4000000"),
     ("message.max.bytes", "8000000"),
-    // Long enough that a partition's 5,000 come together, and not felt: the queue is never empty. 5 and 100 ms measure
-    // the same.
+    // Long enough that a partition's 5,000 come together, and not felt: the queue is never empty.
     ("linger.ms", "20"),
     // Never the limit: 64 MiB are in flight at this client's side too, and the rest waits in the caller.
     ("queue.buffering.max.messages", "1000000"),
