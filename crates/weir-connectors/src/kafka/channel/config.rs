@@ -61,7 +61,7 @@ const READ_OPTIONS: &[OptionSpec] = &[
         "session_timeout",
         Kind::Duration { min_ms: 1_000, max_ms: 1_800_000 },
         "45 s",
-        "An agent that is silent for so long has its partitions taken over. Brokers allow 6 s to 30 min unless told otherwise.",
+        "An agent that is silent for so long has its partitions taken over. Brokers allow 6 s to 30 min unless told otherwise. From Kafka 4.0 on they use their own, 45 s, unless `instance` is set.",
     ),
     OptionSpec::defaulted(
         "rebalance_timeout",
