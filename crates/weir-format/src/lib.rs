@@ -1,0 +1,1 @@
+//! Events to files and back: text, JSON lines, Hadoop's SequenceFile, Avro container files, Parquet.

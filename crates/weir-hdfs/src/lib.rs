@@ -1,0 +1,1 @@
+//! HDFS client: Hadoop's own protocol and WebHDFS behind one trait.

@@ -1,0 +1,1 @@
+//! SolrCloud client for indexing: routed updates, flow control.
