@@ -2,7 +2,8 @@
 
 use weir_kafka::{Cluster as Client, ClusterError, ClusterOptions as ClientOptions, NewTopic, OffsetAt};
 use weir_lab::measure;
-use weir_servers::kafka::{Cluster, ClusterOptions, Tuning};
+use weir_servers::Tuning;
+use weir_servers::kafka::{Cluster, ClusterOptions};
 
 use crate::job::Failure;
 use crate::lines::PARTITIONS;

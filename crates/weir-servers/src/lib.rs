@@ -27,6 +27,7 @@ pub mod solr;
 mod start;
 #[cfg(feature = "trial")]
 mod trial;
+mod tuning;
 mod watch;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use server::ControlError;
 pub use start::StartError;
 #[cfg(feature = "trial")]
 pub use trial::{REQUIRED_VARIABLE, trial};
+pub use tuning::Tuning;
 pub use watch::Watch;
 
 /// One line for whoever waits for a server.

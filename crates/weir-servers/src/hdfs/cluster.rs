@@ -13,7 +13,7 @@ use crate::home::Home;
 use crate::process::{Output, RunError};
 use crate::server::{Activity, Server};
 use crate::start::{Fleet, Waiting, preparing, start, until, until_ready};
-use crate::{ControlError, StartError, Watch, http, ports};
+use crate::{ControlError, StartError, Tuning, Watch, http, ports};
 
 const NAMENODE: &str = "org.apache.hadoop.hdfs.server.namenode.NameNode";
 const DATANODE: &str = "org.apache.hadoop.hdfs.server.datanode.DataNode";
@@ -34,11 +34,14 @@ pub struct ClusterOptions {
     pub block_bytes: u64,
     /// Properties of every process, stronger than what the launcher sets: (`dfs.permissions.enabled`, `true`).
     pub properties: Vec<(String, String)>,
+    /// Quick to start, or fast when warm.
+    pub tuning: Tuning,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { datanodes: 3, replication: 3, block_bytes: 128 << 20, properties: Vec::new() }
+        let (block_bytes, tuning) = (128 << 20, Tuning::default());
+        Self { datanodes: 3, replication: 3, block_bytes, properties: Vec::new(), tuning }
     }
 }
 
@@ -268,7 +271,7 @@ impl Cluster {
     }
 
     fn start_one(&self, node: &Node) -> Result<(), StartError> {
-        let mut command: Command = self.distribution.java(&self.configuration(), self.home.path());
+        let mut command: Command = self.distribution.java(self.options.tuning, &self.configuration(), self.home.path());
         match node.role {
             Role::NameNode => command.arg(NAMENODE),
             Role::DataNode(_) => {

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::artifacts::{Artifacts, require_java};
 use crate::process::{self, Output, RunError};
-use crate::{Unavailable, Watch};
+use crate::{Tuning, Unavailable, Watch};
 
 /// A shell call takes 3 to 5 s, most of it the start of its Java machine, which a busy machine stretches.
 const TOOL_PATIENCE: Duration = Duration::from_secs(90);
+/// What a process that is to be small takes at most.
+const HEAP_MIB_MAX: u32 = 256;
 /// hadoop-hdfs expects the other two to be there already.
 const COORDINATES: [&str; 3] = [
     "org.apache.hadoop:hadoop-common:3.4.3",
@@ -44,16 +46,15 @@ impl Distribution {
 
     /// A Java machine for the class that is to be its first further argument. `configuration` is the folder of it, `home`
     /// one that the class may write to.
-    pub(super) fn java(&self, configuration: &Path, home: &Path) -> Command {
+    pub(super) fn java(&self, tuning: Tuning, configuration: &Path, home: &Path) -> Command {
         let mut class_path = configuration.as_os_str().to_owned();
         class_path.push(":");
         class_path.push(self.jars.join("*"));
         let mut hadoop_home = std::ffi::OsString::from("-Dhadoop.home.dir=");
         hadoop_home.push(home);
         let mut command = Command::new("java");
-        // One collector thread and the quick compiler only: the processes share the cores with each other and with what is
-        // tested.
-        command.args(["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        // One collector thread: the processes share the cores with each other and with what is tested.
+        command.args(["-Xms64m", "-XX:+UseSerialGC"]).args(tuning.arguments(HEAP_MIB_MAX));
         command.args(["-Djava.net.preferIPv4Stack=true", "--add-opens", "java.base/java.lang=ALL-UNNAMED"]);
         command.arg(hadoop_home).arg("-cp").arg(class_path);
         command
@@ -68,7 +69,7 @@ impl Distribution {
         arguments: &[&str],
         input: &[u8],
     ) -> Result<Output, RunError> {
-        let mut command = self.java(configuration, home);
+        let mut command = self.java(Tuning::QuickStart, configuration, home);
         command.arg(class).args(arguments);
         process::run(class, &mut command, input, TOOL_PATIENCE)
     }

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::options::{Tuning, Version};
+use super::options::Version;
 use crate::artifacts::{Artifacts, require_java};
 use crate::process::{self, Output, RunError};
-use crate::{Unavailable, Watch};
+use crate::{Tuning, Unavailable, Watch};
 
 /// A tool takes 1 to 3 s; most of that is the start of its Java machine, which a busy machine stretches.
 const TOOL_PATIENCE: Duration = Duration::from_secs(90);
+/// What a node that is to be small takes at most.
+const HEAP_MIB_MAX: u32 = 512;
 
 /// The jars of one release and a Java that runs them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -104,11 +106,7 @@ impl Distribution {
     /// A Java machine for one node. `logging` is a file of [`logging_text`].
     pub(super) fn node(&self, tuning: Tuning, logging: &Path, properties: &Path) -> Command {
         let mut command = self.java(logging);
-        match tuning {
-            Tuning::QuickStart => command.args(["-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1"]),
-            Tuning::Throughput => command.args(["-Xms256m", "-Xmx768m"]),
-        };
-        command.arg("kafka.Kafka").arg(properties);
+        command.arg("-Xms128m").args(tuning.arguments(HEAP_MIB_MAX)).arg("kafka.Kafka").arg(properties);
         command
     }
 

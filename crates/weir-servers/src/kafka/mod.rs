@@ -34,6 +34,6 @@ pub use crate::{ControlError, StartError};
 pub use certificates::Certificates;
 pub use cluster::Cluster;
 pub use distribution::Distribution;
-pub use options::{ClusterOptions, Kerberos, Listener, Mechanism, PASSWORD, Topic, Tuning, USER, Version};
+pub use options::{ClusterOptions, Kerberos, Listener, Mechanism, PASSWORD, Topic, USER, Version};
 pub use probe::{Metadata, PartitionState};
 pub use tools::Tools;

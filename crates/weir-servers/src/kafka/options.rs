@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::Tuning;
+
 /// The user of every SASL mechanism.
 pub const USER: &str = "weir";
 /// The password of [`USER`], where the mechanism has one.
@@ -119,16 +121,6 @@ pub struct Kerberos {
     pub principal: String,
     /// A keytab with the principal's key.
     pub keytab: PathBuf,
-}
-
-/// What the Java machines of the brokers are told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
-pub enum Tuning {
-    /// Up soon and small: heap of at most 512 MiB, quick compiler only. For tests.
-    #[default]
-    QuickStart,
-    /// Fast when warm: heap of at most 768 MiB, both compilers. For measurements.
-    Throughput,
 }
 
 /// What [`Cluster::start`](super::Cluster::start) starts. The default: one broker of the current line.

@@ -13,9 +13,13 @@ use crate::home::Home;
 use crate::http::{self, Answer};
 use crate::server::{Activity, Server};
 use crate::start::{Fleet, Waiting, preparing, start, until, until_ready};
-use crate::{ControlError, StartError, Watch, ports};
+use crate::{ControlError, StartError, Tuning, Watch, ports};
 
 const ZOOKEEPER: &str = "org.apache.zookeeper.server.ZooKeeperServerMain";
+/// Heap of ZooKeeper, which here knows a handful of names.
+const ZOOKEEPER_HEAP_MIB: u32 = 128;
+/// Heap of a node: indexing buffers of 64 MiB each, and what merges them.
+const NODE_HEAP_MIB: u32 = 512;
 /// A dead node is missed after this: 15 s by default, more than half of what a test is willing to wait.
 const SESSION_MS: u32 = 8000;
 /// A node closes its indexes in a second or two.
@@ -37,11 +41,13 @@ appender.c.layout.pattern = %d %p %c{1}: %m%n
 pub struct ClusterOptions {
     /// Number of nodes, 1 to 9; they are called 1, 2, 3 and so on.
     pub nodes: u32,
+    /// Quick to start, or fast when warm.
+    pub tuning: Tuning,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { nodes: 2 }
+        Self { nodes: 2, tuning: Tuning::default() }
     }
 }
 
@@ -58,6 +64,7 @@ pub enum Role {
 #[derive(Debug)]
 pub struct Cluster {
     distribution: Distribution,
+    tuning: Tuning,
     zookeeper: Node,
     nodes: Vec<Node>,
     /// After the processes, which write to it.
@@ -141,7 +148,7 @@ impl Cluster {
         let mut nodes = nodes.collect::<io::Result<Vec<_>>>().map_err(preparing("make the folder of a process"))?;
         let others = nodes.split_off(1);
         let zookeeper = nodes.pop().expect("the first role is that of ZooKeeper");
-        let cluster = Self { distribution, zookeeper, nodes: others, home };
+        let cluster = Self { distribution, tuning: options.tuning, zookeeper, nodes: others, home };
         cluster.write().map_err(preparing("write the files of a process"))?;
         cluster.distribution.compile(&cluster.classes()).map_err(preparing("compile what starts a node"))?;
         Ok(cluster)
@@ -333,15 +340,15 @@ impl Cluster {
     }
 
     fn start_one(&self, node: &Node) -> Result<(), StartError> {
-        let java = |heap: &str| self.distribution.java(heap, &self.logging(), &self.classes());
+        let java = |heap_mib_max| self.distribution.java(self.tuning, heap_mib_max, &self.logging(), &self.classes());
         let mut command: Command = match node.role {
             Role::ZooKeeper => {
-                let mut command = java("-Xmx128m");
+                let mut command = java(ZOOKEEPER_HEAP_MIB);
                 command.arg(ZOOKEEPER).arg(node.folder.join("zoo.cfg"));
                 command
             }
             Role::Node(_) => {
-                let mut command = java("-Xmx512m");
+                let mut command = java(NODE_HEAP_MIB);
                 // Config sets may be uploaded without a password.
                 command.args(["-Dsolr.disableConfigSetsCreateAuthChecks=true", "-Djetty.testMode=true"]);
                 command.arg(format!("-Dsolr.log.dir={}", node.folder.display()));

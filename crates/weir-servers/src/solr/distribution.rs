@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::artifacts::{Artifacts, require_java};
 use crate::process::{self, RunError};
-use crate::{Unavailable, Watch};
+use crate::{Tuning, Unavailable, Watch};
 
 /// The compiler takes 2 s; a busy machine stretches that.
 const COMPILE_PATIENCE: Duration = Duration::from_secs(90);
@@ -59,8 +59,8 @@ impl Distribution {
         process::run("javac", &mut command, b"", COMPILE_PATIENCE).map(drop)
     }
 
-    /// A Java machine with a heap of at most `heap` for the class that is to be its first further argument.
-    pub(super) fn java(&self, heap: &str, logging: &Path, classes: &Path) -> Command {
+    /// A Java machine with a heap of about `heap_mib_max` for the class that is to be its first further argument.
+    pub(super) fn java(&self, tuning: Tuning, heap_mib_max: u32, logging: &Path, classes: &Path) -> Command {
         let mut class_path = classes.as_os_str().to_owned();
         class_path.push(":");
         class_path.push(self.jars.join("*"));
@@ -68,7 +68,7 @@ impl Distribution {
         log4j.push(logging);
         let mut command = Command::new("java");
         // One collector thread: the processes share the cores with each other and with what is tested.
-        command.args(["-Xms32m", heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        command.args(["-Xms32m", "-XX:+UseSerialGC"]).args(tuning.arguments(heap_mib_max));
         command.args(["-Djava.net.preferIPv4Stack=true"]).arg(log4j).arg("-cp").arg(class_path);
         command
     }
