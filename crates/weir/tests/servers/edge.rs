@@ -10,12 +10,12 @@ use weir_servers::kafka::{Cluster, ClusterOptions, Topic};
 
 use crate::support::{Running, eventually, free_port, read_topic, show};
 
-const PARTITIONS: u32 = 12;
+pub(crate) const PARTITIONS: u32 = 12;
 const EVENTS_PER_SECOND: f64 = 10_000.0;
 /// Lives of an agent that is killed.
 const KILLS: u16 = 10;
 
-fn topic(replication: u32) -> Topic {
+pub(crate) fn topic(replication: u32) -> Topic {
     let properties = vec![("min.insync.replicas".to_owned(), replication.div_ceil(2).to_string())];
     Topic { partitions: PARTITIONS, replication, properties, ..Topic::new("t") }
 }
@@ -32,7 +32,7 @@ fn edge(folder: &Path, port: u16, brokers: &str, sink: &str) -> Result<Running, 
     Running::start(folder, "edge", &sections)
 }
 
-fn load(port: u16, producer: u16) -> SendOptions {
+pub(crate) fn load(port: u16, producer: u16) -> SendOptions {
     let mut options = SendOptions::new(Target::Tcp(format!("127.0.0.1:{port}")));
     options.stamp = Some(StampOptions { first_producer: producer, ..StampOptions::default() });
     options.events_per_second = Some(EVENTS_PER_SECOND);
@@ -99,7 +99,7 @@ fn delivered_of(status: &serde_json::Value) -> Option<u64> {
     status["groups"][0]["delivered"].as_u64()
 }
 
-fn delivered(agent: &Running) -> Option<u64> {
+pub(crate) fn delivered(agent: &Running) -> Option<u64> {
     delivered_of(&agent.status()?)
 }
 

@@ -3,6 +3,7 @@
 mod demo;
 mod edge;
 mod flume;
+mod network;
 mod support;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ fn main() -> std::process::ExitCode {
         trial("two_tiers_prove_themselves", &kafka, demo::two_tiers_prove_themselves),
         trial("two_tiers_survive_a_broker", &kafka, demo::two_tiers_survive_a_broker),
         trial("ctrl_c_leaves_nothing", &kafka, demo::ctrl_c_leaves_nothing),
+        trial("network_faults", &network::needed(&kafka), || network::in_a_namespace("network_faults")),
         trial("flume_and_weir_share_topics", &both, flume::flume_and_weir_share_topics),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -100,11 +100,12 @@ impl Running {
         if sent.success() { Ok(()) } else { Err(Failed::from("the agent is gone")) }
     }
 
-    /// Stops it in order: an exit code other than 0 is a failure.
-    pub(crate) fn stop(mut self) -> Result<(), Failed> {
+    /// Stops it in order: how long that took. An exit code other than 0 is a failure, and so is an agent that stays.
+    pub(crate) fn stop(mut self) -> Result<Duration, Failed> {
+        let told = Instant::now();
         self.signal("TERM")?;
-        let ended = self.child.wait()?;
-        if ended.success() { Ok(()) } else { Err(Failed::from(format!("the agent ended with {ended}"))) }
+        let ended = eventually("the agent ends", || self.child.try_wait().transpose())??;
+        if ended.success() { Ok(told.elapsed()) } else { Err(Failed::from(format!("the agent ended with {ended}"))) }
     }
 }
 
