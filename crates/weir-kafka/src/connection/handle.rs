@@ -65,7 +65,7 @@ impl Connection {
         options: &ConnectionOptions,
         security: &SecurityContext,
     ) -> Result<Self, ConnectionError> {
-        let after = options.connect_timeout;
+        let after = options.handshake_timeout();
         let name: Arc<str> = Arc::from(peer);
         let opened = tokio::time::timeout(after, Self::establish(name.clone(), options, security)).await;
         opened.unwrap_or(Err(ConnectionError::TimedOut { peer: name, what: "the handshake", after }))
@@ -90,13 +90,13 @@ impl Connection {
         let client_id = options.client_id.clone();
         let (versions, renewal) = (Versions::default(), OnceLock::new());
         let mut handle = Handle { line, permits, versions, client_id, tasks, renewal };
-        handle.versions = handle.agree(options.connect_timeout).await?;
+        handle.versions = handle.agree(options.handshake_timeout()).await?;
         let connection = Self { handle: Arc::new(handle) };
         if let Some(authenticator) = &security.authenticator {
             let opening = sasl::prepare(&connection, authenticator).await?;
-            let session = sasl::authenticate(&connection, opening, options.connect_timeout).await?;
+            let session = sasl::authenticate(&connection, opening, options.handshake_timeout()).await?;
             if let Some(lifetime) = session {
-                let limits = renewal::Limits { lifetime, timeout: options.connect_timeout };
+                let limits = renewal::Limits { lifetime, timeout: options.handshake_timeout() };
                 let weak = WeakConnection { handle: Arc::downgrade(&connection.handle) };
                 let task = tokio::spawn(renewal::keep(weak, authenticator.clone(), limits)).abort_handle();
                 connection.handle.renewal.set(task).expect("it is set here only");

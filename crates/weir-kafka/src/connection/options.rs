@@ -12,7 +12,7 @@ pub struct ConnectionOptions {
     pub client_id: String,
     /// TLS and SASL; neither by default.
     pub security: Security,
-    /// Limit on TCP, TLS and SASL handshakes together.
+    /// Limit on TCP, TLS and SASL handshakes together; `request_timeout` is one too, if it is shorter.
     pub connect_timeout: Duration,
     /// Limit on the answer to a request; requests that wait at the broker by design get their wait on top.
     pub request_timeout: Duration,
@@ -33,6 +33,13 @@ impl Default for ConnectionOptions {
             // Twice the fetch limit of the default fetch options, and more than any metadata.
             response_bytes_max: 128 << 20,
         }
+    }
+}
+
+impl ConnectionOptions {
+    /// Limit on everything before the first request.
+    pub(super) fn handshake_timeout(&self) -> Duration {
+        self.connect_timeout.min(self.request_timeout)
     }
 }
 

@@ -103,11 +103,17 @@ impl Keeper {
                 }
             },
             () = tokio::time::sleep(self.options.heartbeat_interval) => {
-                match self.coordinator.heartbeat(&self.membership).await {
-                    Err(error) => self.recover(error).await,
-                    Ok(()) => {
+                let sent = Instant::now();
+                match self.in_session(self.coordinator.heartbeat(&self.membership)).await {
+                    None => {
+                        self.lose().await?;
+                        self.coordinator.forget().await;
+                        Ok(Next::Join)
+                    }
+                    Some(Err(error)) => self.recover(error).await,
+                    Some(Ok(())) => {
                         self.failures = 0;
-                        self.last_contact = Instant::now();
+                        self.last_contact = sent;
                         Ok(if self.topics_have_grown() { Next::Join } else { Next::Stay })
                     }
                 }

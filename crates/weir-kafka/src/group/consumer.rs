@@ -130,17 +130,19 @@ impl Keeper {
     async fn beat_consumer(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result<(), Outcome> {
         let mut other_topics = None;
         let told = (self.topics.clone(), self.owned.clone());
+        let sent = Instant::now();
         // The owner may want to leave while the coordinator is silent.
         let answer = tokio::select! {
-            answer = self.coordinator.consumer_heartbeat(self.heartbeat()) => answer,
+            answer = self.in_session(self.coordinator.consumer_heartbeat(self.heartbeat())) => answer,
             stop = wait_for_leave(commands, &mut other_topics) => return Err(stop.into()),
         };
         let outcome = match answer {
-            Ok(answer) => {
-                self.heard(answer, told);
+            Some(Ok(answer)) => {
+                self.heard(answer, told, sent);
                 Ok(())
             }
-            Err(error) => self.recover_consumer(error).await,
+            Some(Err(error)) => self.recover_consumer(error).await,
+            None => self.cut_off().await.map_err(Outcome::from),
         };
         if let Some(topics) = other_topics {
             self.topics = topics;
@@ -150,23 +152,24 @@ impl Keeper {
 
     /// A heartbeat while the owner gives up partitions. Whatever has to be told waits until it has.
     pub(super) async fn beat_meanwhile(&mut self) -> Result<(), Stop> {
-        let told = self.consumer.told.clone();
-        match (self.coordinator.consumer_heartbeat(self.request()).await, told) {
-            (Ok(answer), Some(told)) => self.heard(answer, told),
-            (Ok(answer), None) => {
-                self.heard(answer, (Vec::new(), BTreeSet::new()));
+        let (told, sent) = (self.consumer.told.clone(), Instant::now());
+        match (self.in_session(self.coordinator.consumer_heartbeat(self.request())).await, told) {
+            (None, _) => self.cut_off().await?,
+            (Some(Ok(answer)), Some(told)) => self.heard(answer, told, sent),
+            (Some(Ok(answer)), None) => {
+                self.heard(answer, (Vec::new(), BTreeSet::new()), sent);
                 self.consumer.told = None;
             }
-            (Err(error), _) if is_fenced(&error) => self.fenced().await?,
+            (Some(Err(error)), _) if is_fenced(&error) => self.fenced().await?,
             // The next heartbeat deals with it.
-            (Err(_), _) => self.consumer.told = None,
+            (Some(Err(_)), _) => self.consumer.told = None,
         }
         Ok(())
     }
 
-    fn heard(&mut self, answer: ConsumerGroupHeartbeatResponse, told: (Vec<String>, BTreeSet<Place>)) {
+    fn heard(&mut self, answer: ConsumerGroupHeartbeatResponse, told: (Vec<String>, BTreeSet<Place>), sent: Instant) {
         self.failures = 0;
-        self.last_contact = Instant::now();
+        self.last_contact = sent;
         self.consumer.told = Some(told);
         let interval = u64::try_from(answer.heartbeat_interval_ms).ok().filter(|interval| *interval > 0);
         self.consumer.interval = interval.map(Duration::from_millis);
@@ -294,6 +297,15 @@ impl Keeper {
         }
         tokio::time::sleep(self.cluster.options().pause(self.failures)).await;
         Ok(())
+    }
+
+    /// The coordinator has been silent for a session timeout: others may have what this member had.
+    async fn cut_off(&mut self) -> Result<(), Stop> {
+        self.failures += 1;
+        let (group, silent_for) = (&self.options.group, self.last_contact.elapsed());
+        tracing::warn!(group, ?silent_for, "the group's coordinator is silent; giving up the partitions and trying on");
+        self.coordinator.forget().await;
+        self.fenced().await
     }
 
     /// Everything is lost; join again under the same id.

@@ -40,6 +40,7 @@ pub(super) struct Keeper {
     pub(super) divided: Option<BTreeMap<String, i32>>,
     /// Used while `membership` says so.
     pub(super) consumer: Consumer,
+    /// When the last request was sent that the coordinator has answered: its clock began then or later.
     pub(super) last_contact: Instant,
     pub(super) failures: u32,
     events: mpsc::Sender<GroupEvent>,
@@ -153,6 +154,15 @@ impl Keeper {
         }
         self.owned = self.owned.difference(&places).cloned().collect();
         Ok(())
+    }
+
+    /// Waits for `asked` as long as this member may be sure of its partitions; `None` when it no longer is: the coordinator,
+    /// which has heard nothing either, gives them to others.
+    pub(super) async fn in_session<T>(&self, asked: impl Future<Output = T>) -> Option<T> {
+        if self.owned.is_empty() {
+            return Some(asked.await);
+        }
+        tokio::time::timeout_at(self.last_contact + self.options.session_timeout, asked).await.ok()
     }
 
     /// Partitions were given to others: nothing that is in flight may be committed.

@@ -113,6 +113,28 @@ async fn memberships_survive_the_coordinator() {
     assert!(matches!(member.next().await, Some(GroupEvent::Assigned(places)) if places.len() == 2));
 }
 
+/// Scenario: the coordinator takes heartbeats and never answers, while requests have far more time than a session.
+/// Guarantees: by both protocols the partitions are given up when the session ends, not when the request does; later the
+/// member has them again.
+#[tokio::test]
+async fn silence_ends_a_session() {
+    for (protocol, beat) in
+        [(GroupProtocol::Classic, ApiKey::Heartbeat), (GroupProtocol::Consumer, ApiKey::ConsumerGroupHeartbeat)]
+    {
+        let (fake, cluster) = start(2).await;
+        let (heartbeat_interval, session_timeout) = (Duration::from_millis(5), Duration::from_millis(200));
+        let options = GroupOptions { protocol, heartbeat_interval, session_timeout, ..GroupOptions::new("g", ["t"]) };
+        let (mut member, mut held) = (GroupMember::join(&cluster, options), BTreeSet::new());
+        until(&mut member, &mut held, 2).await;
+        fake.script(beat, [Step::Ignore]);
+        // Far below the 30 s that the request has.
+        let told = tokio::time::timeout(Duration::from_secs(15), member.next()).await.expect("within the session");
+        assert!(matches!(told, Some(GroupEvent::Lost(places)) if places.len() == 2), "{protocol:?}");
+        held.clear();
+        until(&mut member, &mut held, 2).await;
+    }
+}
+
 /// Scenario: the coordinator refuses the member for good.
 /// Guarantees: the partitions are lost, the reason is told, and then nothing more comes.
 #[tokio::test]

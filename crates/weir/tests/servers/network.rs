@@ -337,7 +337,7 @@ fn faults_between_agents_and_brokers() -> Result<(), Failed> {
     let options = ClusterOptions { brokers: 3, properties, ..ClusterOptions::default() };
     Cluster::with(options, |server| {
         server.create_topic(&topic(3))?;
-        let (filter, trickler, folder, port) = (Filter::new()?, Trickler::start()?, tempfile::tempdir()?, free_port());
+        let (filter, trickler, folder, port) = (Filter::new()?, Trickler::start()?, tempfile::tempdir()?, free_port()?);
         let started = Instant::now();
         let tiers = Tiers::start(folder.path(), port, &trickler.address, &server.bootstrap())?;
         let progress = Progress::new();
