@@ -7,7 +7,7 @@ use weir_servers::kafka::{Cluster, ClusterOptions};
 use crate::Failure;
 
 /// Partitions of every topic.
-const PARTITIONS: i32 = 12;
+pub(crate) const PARTITIONS: i32 = 12;
 
 /// Running brokers; they end with this.
 pub(crate) struct Brokers {
@@ -25,6 +25,11 @@ impl Brokers {
             ClusterOptions { brokers: 3, properties, tuning: Tuning::Throughput, ..ClusterOptions::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { cluster: Cluster::start(options)?, runtime, topics: 0 })
+    }
+
+    /// `host:port` of all, separated by commas.
+    pub(crate) fn bootstrap(&self) -> String {
+        self.cluster.bootstrap()
     }
 
     /// The addresses as a list in TOML.

@@ -10,12 +10,14 @@
 //! |---|---|
 //! | `rows` | the rows and their targets |
 //! | `agent`, `meter` | an agent as a process; rate and CPU between its first event and its last |
+//! | `fresh` | how old events are when they can be read |
 //! | `brokers` | three brokers and their topics |
 //!
 //! It is *not* a test: a figure below its target is printed, not an error. An event that is missing is an error.
 
 mod agent;
 mod brokers;
+mod fresh;
 mod meter;
 mod rows;
 

@@ -1,15 +1,18 @@
 //! The rows, their targets, and how each is run.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use serde::Serialize;
+use weir_codec::synth::SynthOptions;
 use weir_lab::files::read_files;
-use weir_lab::sender::{Limit, Progress, SendOptions};
+use weir_lab::sender::{Input, Limit, Progress, SendOptions};
 use weir_lab::{Target, send};
 use weir_servers::ports;
 
 use crate::agent::Agent;
-use crate::brokers::Brokers;
+use crate::brokers::{Brokers, PARTITIONS};
+use crate::fresh;
 use crate::meter::{Figures, Meter, delivered, durable};
 use crate::{Failure, Options};
 
@@ -18,6 +21,8 @@ const CONNECTIONS: usize = 2;
 /// Rate and length of the row for freshness.
 const FRESH_EVENTS_PER_SECOND: f64 = 50_000.0;
 const FRESH_SECONDS: u64 = 20;
+/// Only what is sent after this counts: joining a group and asking for metadata are no part of freshness.
+const FRESH_FROM_MS: i64 = 5000;
 
 /// A row and what it has to reach.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -199,7 +204,7 @@ impl Bench<'_> {
     fn freshness(&mut self) -> Result<Freshness, Failure> {
         eprintln!("freshness");
         let (topic, folder, port) = (self.brokers.new_topic(3)?, tempfile::tempdir()?, ports::free(1)?[0]);
-        let sections = format!("[sources.in]\ntype = 'syslog'\nlisten = ['tcp://127.0.0.1:{port}']\n{EDGE_WITH_FILE}");
+        let sections = format!("[sources.in]\ntype = 'syslog'\nlisten = ['tcp://127.0.0.1:{port}']\nkeep_fields = 'all'\n{EDGE_WITH_FILE}");
         let edge = self.agent(&folder, "edge", &sections, &topic)?;
         let sections = "[channels.c]\ntype = 'kafka'\nbrokers = @BROKERS\ntopic = '@TOPIC'\nstart = 'earliest'\n\
              [sinks.archive]\ntype = 'files'\nchannel = 'c'\npath = '@FOLDER/files'\nroll_time = '500 ms'\n";
@@ -208,14 +213,31 @@ impl Bench<'_> {
         load.connections = CONNECTIONS;
         load.events_per_second = Some(FRESH_EVENTS_PER_SECOND);
         load.limit = Limit { events: None, duration: Some(Duration::from_secs(FRESH_SECONDS)) };
-        let report = send(&load, &Progress::new())?;
-        Meter::begin(&hub)?.end(&hub, report.events, delivered)?;
-        let (to_topic, to_file) = (edge.status()?.groups[0].delivery_latency, hub.status()?.groups[0].delivery_latency);
+        load.input = Input::Synth { seed: 1, options: SynthOptions { rfc5424_share: 1.0, ..SynthOptions::default() } };
+        let from_ms = fresh::now_ms() + FRESH_FROM_MS;
+        let (stop, bootstrap) = (AtomicBool::new(false), self.brokers.bootstrap());
+        let (events, mut in_topic) = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| fresh::read_topic(&bootstrap, &topic, PARTITIONS, from_ms, &stop));
+            let sent = send(&load, &Progress::new());
+            let arrived = sent.map_err(Failure::from).and_then(|report| {
+                Meter::begin(&hub)?.end(&hub, report.events, delivered)?;
+                Ok(report.events)
+            });
+            stop.store(true, Relaxed);
+            let read = reading.join().map_err(|_| "the reader panicked")??;
+            Ok::<_, Failure>((arrived?, read))
+        })?;
         edge.stop()?;
         hub.stop()?;
-        check("lines in files", read_files(&folder.path().join("files"))?.totals.lines, report.events)?;
+        let files = folder.path().join("files");
+        check("lines in files", read_files(&files)?.totals.lines, events)?;
+        let mut in_files = fresh::read_files(&files, from_ms, line_time)?;
         self.brokers.delete(&topic)?;
-        Ok(Freshness { to_topic_p99_ms: to_topic.p99_ms, to_file_p99_ms: to_file.p99_ms })
+        Ok(Freshness {
+            events: in_files.len(),
+            to_topic_p99_ms: in_topic.p99_ms()?,
+            to_file_p99_ms: in_files.p99_ms()?,
+        })
     }
 
     fn agent(&self, folder: &tempfile::TempDir, name: &str, sections: &str, topic: &str) -> Result<Agent, Failure> {
@@ -228,11 +250,19 @@ impl Bench<'_> {
     }
 }
 
-/// Ages at 50,000 events a second, as the agents themselves know them: they run by the clock of the sender.
+/// Ages at 50,000 events a second.
 #[derive(Serialize)]
 struct Freshness {
-    to_topic_p99_ms: u64,
-    to_file_p99_ms: u64,
+    /// Events looked at in files.
+    events: usize,
+    to_topic_p99_ms: i64,
+    to_file_p99_ms: i64,
+}
+
+/// When a line of RFC 5424 says it was made, milliseconds since 1970.
+fn line_time(line: &str) -> Option<i64> {
+    let stamp = line.split(' ').nth(1)?;
+    Some(stamp.parse::<jiff::Timestamp>().ok()?.as_millisecond())
 }
 
 impl Freshness {
