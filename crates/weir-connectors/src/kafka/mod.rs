@@ -5,6 +5,7 @@
 //!   runtime.rs    the thread that a component's client runs on
 //!   consume.rs    group, start, membership of what reads
 //!   produce.rs    options of writing     encode.rs  record batches that a topic takes
+//!   mend.rs       batches that brokers refused as they were
 //!   partition.rs  which partition events go to
 //! ```
 //!
@@ -14,6 +15,7 @@ pub mod channel;
 pub mod connection;
 mod consume;
 mod encode;
+mod mend;
 mod partition;
 pub mod produce;
 pub mod record;

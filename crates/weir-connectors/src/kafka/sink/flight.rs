@@ -10,11 +10,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use weir_codec::record_batch::{Decoder, DecoderOptions, EncodedBatch};
+use weir_engine::clock::now_ms;
 use weir_engine::delivery::{AckToken, DeliveryError};
 use weir_event::{ArenaPool, EventBatch};
 use weir_kafka::{Cluster, ErrorCode, Producer, Receipt, SendError};
 
 use super::super::encode::{BatchEncoder, Pieces};
+use super::super::mend::{INVALID_TIMESTAMP, move_times};
 use super::super::record::RecordSpec;
 
 /// Arenas for batches that have to be looked into: a batch of the default size of sources, with headers, and two of
@@ -24,7 +26,7 @@ const DECODED_FREE_MAX: usize = 2;
 
 /// Kafka's numbers for a batch that is larger than the topic or the broker allows, and for records it will not have.
 const TOO_LARGE: [i16; 2] = [10, 18];
-const INVALID: [i16; 2] = [32, 87];
+const INVALID: [i16; 2] = [INVALID_TIMESTAMP, 87];
 
 /// Bytes sent and not answered, and whoever waits for there to be less.
 #[derive(Debug, Default)]
@@ -195,7 +197,15 @@ impl Client {
             return Err(DeliveryError::Fatal { message, source: None });
         }
         let bytes = batch.as_bytes().len();
-        let events = self.events(batch)?;
+        let mut events = self.events(batch)?;
+        let mut parts = VecDeque::new();
+        if code.code() == INVALID_TIMESTAMP && move_times(&mut events, now_ms()) {
+            tracing::warn!(%topic, "brokers refuse the times of events; they go into header weir.timestamp");
+            for batch in self.encode(&events, self.batch_bytes_max(), ack)? {
+                parts.push_back(self.send_one(Outgoing { topic: topic.clone(), partition, batch }).await?);
+            }
+            return Ok(parts);
+        }
         if events.len() == 1 {
             ack.reject(&events, &[0], &format!("topic {topic} refuses a record batch of {bytes} bytes: {code}"));
             return Ok(VecDeque::new());
@@ -207,7 +217,6 @@ impl Client {
                 tracing::warn!(%topic, bytes, "the topic refuses batches of this size, smaller ones are sent: set record_batch_bytes_max below its max.message.bytes");
             }
         }
-        let mut parts = VecDeque::new();
         let middle = events.len() / 2;
         for half in [events.slice(0..middle), events.slice(middle..events.len())] {
             for batch in self.encode(&half, self.batch_bytes_max(), ack)? {

@@ -202,6 +202,25 @@ async fn invalid_events_are_found_and_set_aside() {
     assert_eq!(rig.released(), 2);
 }
 
+/// Scenario: a broker refuses the times of a batch: first for one that is far ahead, then for the rest.
+/// Guarantees: nothing is set aside: every event is written, its time in a header.
+#[tokio::test]
+async fn refused_times_go_into_a_header() {
+    let mut rig = Rig::new(1, "").await;
+    // INVALID_TIMESTAMP
+    rig.brokers.script(ApiKey::Produce, [Step::Refuse(32), Step::Refuse(32)]);
+    let mut batch = EventBatch::from_bodies(&["000000", "000001"], 0);
+    batch.set_i64(names::TIMESTAMP, vec![7, i64::MAX / 2]);
+    rig.put(&batch);
+    assert!(rig.run().await.is_empty());
+    let written = rig.written("t", 1);
+    assert_eq!((all(&written), rig.dead_letters().len(), rig.released()), (texts(0..2), 0, 2));
+    let mut decoder = Decoder::new(ArenaPool::new(1 << 16, 1), DecoderOptions::default());
+    let kept = rig.brokers.batches("t", 0).remove(0);
+    let kept = decoder.decode(kept, None, 0).expect("whole").into_events().expect("events");
+    assert_eq!((kept.timestamp_ms(0), kept.header(0, "weir.timestamp").as_deref()), (None, Some(&b"7"[..])));
+}
+
 /// Scenario: the agent may not write to the topic, then it may.
 /// Guarantees: the delivery comes back as one that needs a person, with the topic named; afterwards everything is there.
 #[tokio::test]

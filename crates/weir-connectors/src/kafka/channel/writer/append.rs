@@ -13,7 +13,6 @@ use weir_engine::receipt::ReceiptTicket;
 use weir_event::EventBatch;
 use weir_kafka::{Producer, ProducerOptions, Topic};
 
-use super::mend::Times;
 use super::room::{Entrance, Room};
 use super::send::{Sending, receipt_of};
 use crate::kafka::channel::health::Troubles;
@@ -117,7 +116,7 @@ impl Writer {
         let rest = append.ticket();
         let sent = cut.and_then(|cut| {
             for (partition, batch) in cut.pieces {
-                self.sending.pass_on(&ready.cluster, partition, batch, &append, Times::AsGiven);
+                self.sending.pass_on(&ready.cluster, partition, batch, &append);
             }
             self.told_nowhere(cut.nowhere, &topic)
         });

@@ -5,10 +5,9 @@
 //!   ticket <-- receipt of all pieces <--- settle: receipt, or mend a refused batch and send it again <--'
 //! ```
 //!
-//! Batches of one lane to one partition stay in order, unless one of them was refused and mended ([`mend`]).
+//! Batches of one lane to one partition stay in order, unless one of them was refused and mended (`kafka/mend.rs`).
 
 mod append;
-mod mend;
 mod room;
 mod send;
 

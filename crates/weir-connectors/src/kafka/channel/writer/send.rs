@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::{error, warn};
@@ -11,17 +10,12 @@ use weir_engine::clock::now_ms;
 use weir_engine::receipt::{Receipt, ReceiptFailure, ReceiptTicket};
 use weir_kafka::{Cluster, ErrorCode, Producer, ProducerOptions, SendError};
 
-use super::mend::{Times, halves, with_times};
 use super::room::{Held, Room};
 use crate::kafka::channel::health::Troubles;
+use crate::kafka::mend::{INVALID_TIMESTAMP, halves, without_refused_times};
 
 /// What troubles of writing are filed under.
 const ABOUT: &str = "writing";
-/// INVALID_TIMESTAMP: brokers refuse times too far from their own.
-const INVALID_TIMESTAMP: i16 = 32;
-/// Times that are further ahead are surely among the refused ones: brokers take an hour unless told otherwise, less a
-/// difference of clocks.
-const AHEAD_MAX: Duration = Duration::from_secs(55 * 60);
 
 /// A receipt of the pieces of an append: `ticket` completes with the last of them.
 pub(super) fn receipt_of(ticket: ReceiptTicket) -> Arc<Receipt> {
@@ -36,7 +30,6 @@ pub(super) struct Piece {
     pub(super) append: Arc<Receipt>,
     pub(super) ticket: ReceiptTicket,
     pub(super) held: Held,
-    pub(super) times: Times,
 }
 
 /// What lanes and the tasks of the IoThread have in common.
@@ -59,11 +52,11 @@ impl Sending {
     pub(super) async fn feed(self: Arc<Self>, mut pieces: mpsc::UnboundedReceiver<(Cluster, Piece)>) {
         while let Some((cluster, piece)) = pieces.recv().await {
             let producer = self.producer.get_or_init(|| Producer::new(&cluster, self.options.clone()));
-            let Piece { partition, batch, append, ticket, held, times } = piece;
+            let Piece { partition, batch, append, ticket, held } = piece;
             let (events, bytes) = (u64::from(batch.record_count()), batch.as_bytes().len());
             match producer.send(&self.topic, partition, batch).await {
                 Ok(receipt) => {
-                    let sent = Sent { cluster, events, bytes, append, held, times };
+                    let sent = Sent { cluster, events, bytes, append, held };
                     tokio::spawn(self.clone().settle(receipt, sent, ticket));
                 }
                 Err(failure) => ticket.complete(Err(self.failure(failure.to_string()))),
@@ -79,9 +72,10 @@ impl Sending {
                 drop(sent);
                 Ok(())
             }
-            Err(SendError::Refused { partition, code, batch, .. }) => match self.mended(code, batch, sent.times) {
-                Some(Ok((batches, times))) => {
-                    self.send_again(partition, batches, times, sent);
+            Err(SendError::Refused { partition, code, batch, .. }) => match self.mended(code, batch) {
+                Some(Ok(batches)) if batches.is_empty() => Err(self.refused(partition, code, &sent)),
+                Some(Ok(batches)) => {
+                    self.send_again(partition, batches, sent);
                     Ok(())
                 }
                 Some(Err(reason)) => Err(reason),
@@ -98,47 +92,33 @@ impl Sending {
     }
 
     /// What to send instead of a refused batch, if there is anything.
-    fn mended(
-        &self,
-        code: ErrorCode,
-        batch: EncodedBatch,
-        times: Times,
-    ) -> Option<Result<(Vec<EncodedBatch>, Times), String>> {
+    fn mended(&self, code: ErrorCode, batch: EncodedBatch) -> Option<Result<Vec<EncodedBatch>, String>> {
         let bytes = batch.as_bytes().len();
         let mended = if code == ErrorCode::MESSAGE_TOO_LARGE && batch.record_count() > 1 {
             let before = self.batch_bytes_max.fetch_min(bytes / 2, Relaxed);
             if before > bytes / 2 {
                 warn!(channel = %self.channel, topic = %self.topic, bytes, "the topic takes no batches of this size; they are split from now on: raise its max.message.bytes or lower record_batch_bytes_max");
             }
-            halves(batch).map(|halves| (halves, times))
-        } else if code.code() == INVALID_TIMESTAMP && times != Times::None {
-            let latest = now_ms().saturating_add(AHEAD_MAX.as_millis() as i64);
-            let next = if times == Times::AsGiven { Times::Until(latest) } else { Times::None };
+            halves(batch)
+        } else if code.code() == INVALID_TIMESTAMP {
             warn!(channel = %self.channel, topic = %self.topic, "brokers refuse the times of events; they go into header weir.timestamp");
-            with_times(batch, next).map(|batch| (vec![batch], next))
+            without_refused_times(batch, now_ms()).map(|batch| batch.into_iter().collect())
         } else {
             return None;
         };
         Some(mended.map_err(|fault| weir_engine::chain(&fault)))
     }
 
-    fn send_again(&self, partition: i32, batches: Vec<EncodedBatch>, times: Times, sent: Sent) {
+    fn send_again(&self, partition: i32, batches: Vec<EncodedBatch>, sent: Sent) {
         for batch in batches {
-            self.pass_on(&sent.cluster, partition, batch, &sent.append, times);
+            self.pass_on(&sent.cluster, partition, batch, &sent.append);
         }
     }
 
     /// Gives a piece of an append to the task that sends.
-    pub(super) fn pass_on(
-        &self,
-        cluster: &Cluster,
-        partition: i32,
-        batch: EncodedBatch,
-        append: &Arc<Receipt>,
-        times: Times,
-    ) {
+    pub(super) fn pass_on(&self, cluster: &Cluster, partition: i32, batch: EncodedBatch, append: &Arc<Receipt>) {
         let held = self.room.hold(batch.as_bytes().len());
-        let piece = Piece { partition, batch, append: append.clone(), ticket: append.ticket(), held, times };
+        let piece = Piece { partition, batch, append: append.clone(), ticket: append.ticket(), held };
         if let Err(unsent) = self.pieces.send((cluster.clone(), piece)) {
             unsent.0.1.ticket.complete(Err(self.failure("the channel is closed".to_owned())));
         }
@@ -171,5 +151,4 @@ struct Sent {
     /// Given back with the verdict.
     #[expect(dead_code, reason = "held for its drop")]
     held: Held,
-    times: Times,
 }

@@ -1,5 +1,7 @@
 //! Batches that brokers refused as they were.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use weir_codec::record_batch::{
     BatchHeader, DecodeError, Decoder, DecoderOptions, EncodeError, EncodedBatch, Encoder, EncoderOptions,
@@ -9,15 +11,12 @@ use weir_event::{ABSENT_I64, ArenaPool, EventBatch, HeaderName, names};
 /// Where the time of an event goes that brokers do not take as the time of a record.
 const TIME_REFUSED: HeaderName = HeaderName::from_static("weir.timestamp");
 
-/// What was changed about the times of a batch, because brokers refuse times too far from their own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Times {
-    AsGiven,
-    /// Times later than this are in a header instead, milliseconds since 1970 UTC.
-    Until(i64),
-    /// All are.
-    None,
-}
+/// Times that are further ahead are surely among the refused ones: brokers take an hour unless told otherwise, less a
+/// difference of clocks.
+const AHEAD_MAX: Duration = Duration::from_secs(55 * 60);
+
+/// INVALID_TIMESTAMP: brokers refuse times too far from their own.
+pub(super) const INVALID_TIMESTAMP: i16 = 32;
 
 /// Why a batch could not be mended; none of it is expected of what was just encoded.
 #[derive(Debug, thiserror::Error)]
@@ -38,22 +37,34 @@ pub(super) fn halves(batch: EncodedBatch) -> Result<Vec<EncodedBatch>, MendError
         .collect()
 }
 
-/// The batch with times in a header: an event is kept though its device's clock is wrong.
-pub(super) fn with_times(batch: EncodedBatch, times: Times) -> Result<EncodedBatch, MendError> {
+/// The batch with the times in a header that [`move_times`] moves; `None` if there is none left.
+pub(super) fn without_refused_times(batch: EncodedBatch, now_ms: i64) -> Result<Option<EncodedBatch>, MendError> {
     let (mut events, mut encoder) = open(batch)?;
-    let given = events.timestamps();
-    let given: Vec<i64> = (0..events.len()).map(|row| given.get(row).unwrap_or(ABSENT_I64)).collect();
-    let is_taken = |time: i64| match times {
-        Times::AsGiven => true,
-        Times::Until(latest) => time <= latest,
-        Times::None => false,
-    };
-    let either =
-        |taken: bool| given.iter().map(|time| if is_taken(*time) == taken { *time } else { ABSENT_I64 }).collect();
-    let (kept, refused) = (either(true), either(false));
+    if !move_times(&mut events, now_ms) {
+        return Ok(None);
+    }
+    Ok(Some(encoder.encode(&events, Vec::new())?))
+}
+
+/// Moves the times of events that brokers refused into a header: an event is kept though its device's clock is wrong.
+/// Those far ahead if there are any, else all; `false` if no event has a time.
+pub(super) fn move_times(events: &mut EventBatch, now_ms: i64) -> bool {
+    let latest = now_ms.saturating_add(AHEAD_MAX.as_millis() as i64);
+    let (given, before) = (events.timestamps(), events.numbers(TIME_REFUSED.as_str()));
+    let given: Vec<Option<i64>> = events.rows().map(|row| given.get(row)).collect();
+    let any_ahead = given.iter().flatten().any(|time| *time > latest);
+    let moves = |time: i64| !any_ahead || time > latest;
+    let moved = given.iter().zip(events.rows());
+    let moved: Vec<i64> = moved
+        .map(|(time, row)| time.filter(|time| moves(*time)).or_else(|| before.get(row)).unwrap_or(ABSENT_I64))
+        .collect();
+    let kept = given.iter().map(|time| time.filter(|time| !moves(*time)).unwrap_or(ABSENT_I64)).collect();
+    if given.iter().flatten().next().is_none() {
+        return false;
+    }
     events.set_i64(names::TIMESTAMP, kept);
-    events.set_i64(TIME_REFUSED, refused);
-    Ok(encoder.encode(&events, Vec::new())?)
+    events.set_i64(TIME_REFUSED, moved);
+    true
 }
 
 /// The records of a batch as events, whatever they were made of, and an encoder that makes such a batch of them.
@@ -100,10 +111,15 @@ mod tests {
         }
         assert_eq!(rows.iter().map(|row| row.1).collect::<Vec<_>>(), vec![Some(1), Some(2), Some(3)]);
         assert_eq!(rows[2].0, b"event 2");
-        for (times, kept) in [(Times::Until(2), [Some(1), Some(2), None]), (Times::None, [None; 3])] {
-            let (events, _) = open(with_times(batch(vec![1, 2, 3]), times).expect("mended")).expect("whole");
+        let (now, ahead) = (1_000_000_000, i64::MAX / 2);
+        let mut refused = batch(vec![1, ahead, 3]);
+        for kept in [[Some(1), None, Some(3)], [None; 3]] {
+            refused = without_refused_times(refused, now).expect("mended").expect("there are times");
+            let (events, _) =
+                open(EncodedBatch::from_bytes(refused.as_bytes().to_vec()).expect("a header")).expect("whole");
             assert_eq!((0..3).map(|row| events.timestamp_ms(row)).collect::<Vec<_>>(), kept);
-            assert_eq!(events.header(2, "weir.timestamp").as_deref(), Some(&b"3"[..]));
+            assert_eq!(events.header(1, "weir.timestamp").as_deref(), Some(ahead.to_string().as_bytes()));
         }
+        assert!(without_refused_times(refused, now).expect("readable").is_none(), "no time is left");
     }
 }
