@@ -13,5 +13,6 @@ mod registry;
 pub mod r#static;
 pub mod syslog;
 pub mod timestamp;
+mod tree;
 
 pub use registry::registry;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use weir_config::units::approx_bytes;
-use weir_engine::delivery::DeliveryError;
 use weir_engine::source::StartError;
 
 use super::disk;
+use crate::tree::store::StoreError;
 
 /// A failed operation on a file or folder.
 #[derive(Debug, Error)]
@@ -90,10 +90,10 @@ impl FileError {
         (message, source)
     }
 
-    /// As the answer to a delivery: it comes again.
-    pub(super) fn into_delivery_error(self) -> DeliveryError {
+    /// As what a store says.
+    pub(super) fn into_store_error(self) -> StoreError {
         let (message, source) = self.into_parts();
-        DeliveryError::retry(message, source)
+        StoreError::new(message, source)
     }
 
     /// As the reason why sink `name` did not start.

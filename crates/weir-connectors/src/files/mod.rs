@@ -42,21 +42,12 @@
 //! crash. And after a change of `path` that gives old directories a new meaning, events between the released position
 //! and the crash may be taken for written; change `prefix` with it.
 
-mod buckets;
-mod committed;
 mod config;
 mod disk;
 mod error;
-mod format;
-mod name;
-mod pack;
-mod path;
-mod pending;
 mod recover;
-mod sink;
+mod store;
 #[cfg(test)]
 mod tests;
-mod time;
-mod writer;
 
 pub use config::files_sink_type;

@@ -12,10 +12,10 @@ use tracing::{info, warn};
 use weir_engine::channel::Position;
 
 use super::disk;
-use super::format::Format;
-use super::name::InProgress;
-use super::pack::{Compression, whole_part};
-use super::writer::FileStyle;
+use crate::tree::file::FileStyle;
+use crate::tree::format::Format;
+use crate::tree::name::InProgress;
+use crate::tree::pack::{Compression, whole_part};
 
 /// Folders between two lines of the log about a long search: some seconds on a slow disk.
 const FOLDERS_PER_REPORT: u64 = 10_000;
@@ -30,6 +30,8 @@ pub(super) struct Recovery<'a> {
     pub(super) depth: usize,
     /// How files are made now.
     pub(super) style: &'a FileStyle,
+    /// Whether files and folders are synced.
+    pub(super) sync: bool,
     /// With `compression` decides the suffix of what is kept.
     pub(super) format: Format,
     /// How files are compressed now.
@@ -156,7 +158,7 @@ impl Recovery<'_> {
 
     /// Gives a leftover a final name that is free.
     fn keep(&self, path: &Path, file: &File, leftover: InProgress, suffix: &str) -> io::Result<PathBuf> {
-        if self.style.sync {
+        if self.sync {
             file.sync_all()?;
         }
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -166,7 +168,7 @@ impl Recovery<'_> {
             match disk::rename_new(path, &kept) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => attempt += 1,
                 Err(error) => return Err(error),
-                Ok(()) if self.style.sync => return disk::sync_directory(folder).map(|()| kept),
+                Ok(()) if self.sync => return disk::sync_directory(folder).map(|()| kept),
                 Ok(()) => return Ok(kept),
             }
         }

@@ -314,7 +314,7 @@ fn the_path_can_name_this_machine() {
     let mut run = rig.start();
     run.deliver_all().expect("delivers");
     run.flush(FlushReason::Shutdown).expect("finishes");
-    let host = super::disk::host_name().expect("a name");
+    let host = crate::tree::machine::host_name().expect("a name");
     assert_eq!(rig.files().ranges(), [format!("{host}/x/0-0")]);
 }
 

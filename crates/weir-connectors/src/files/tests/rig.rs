@@ -25,7 +25,8 @@ use weir_engine::source::StartError;
 use weir_event::{ChannelId, EventBatch, HeaderName, Offsets, Origin, Span, TextColumn, names};
 
 use super::super::config::{FilesSpec, SPEC};
-use super::super::sink::FilesSink;
+use super::super::store::Disk;
+use crate::tree::lane::TreeSink;
 
 /// When events of tests arrive: 2023-11-14 22:13:20 UTC.
 pub(super) const ARRIVAL_MS: i64 = 1_700_000_000_000;
@@ -313,7 +314,7 @@ pub(super) fn read_files(root: &Path) -> Files {
 
 /// A running sink.
 pub(super) struct Run {
-    pub(super) sink: FilesSink,
+    pub(super) sink: TreeSink<Disk>,
     pub(super) group: Arc<Group>,
 }
 

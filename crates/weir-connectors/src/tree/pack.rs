@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 
 /// How files are compressed, with the level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Compression {
+pub(crate) enum Compression {
     None,
     Gzip(u32),
     Zstd(i32),
@@ -20,7 +20,7 @@ pub(super) enum Compression {
 
 impl Compression {
     /// The usual end of the name of such a file.
-    pub(super) fn suffix(self) -> &'static str {
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::None => "",
             Self::Gzip(_) => ".gz",
@@ -30,7 +30,7 @@ impl Compression {
 
     /// Bytes of text that are gathered before they are written. Plain text: a quarter of a MiB makes the system call
     /// small against the copy. Packed: larger blocks pack better.
-    pub(super) fn block_bytes(self) -> usize {
+    pub(crate) fn block_bytes(self) -> usize {
         match self {
             Self::None => 256 << 10,
             Self::Gzip(_) | Self::Zstd(_) => 512 << 10,
@@ -39,7 +39,7 @@ impl Compression {
 
     /// Most bytes that the one packer of a lane takes besides blocks: for zstd that is its highest level, whose tables
     /// follow the size of a block.
-    pub(super) fn table_bytes(self) -> u64 {
+    pub(crate) fn table_bytes(self) -> u64 {
         match self {
             Self::None => 0,
             Self::Gzip(_) => 512 << 10,
@@ -49,7 +49,7 @@ impl Compression {
 }
 
 /// Packs blocks of any number of files; one per lane.
-pub(super) struct Packer {
+pub(crate) struct Packer {
     compression: Compression,
     zstd: Option<zstd::bulk::Compressor<'static>>,
     packed: Vec<u8>,
@@ -57,7 +57,7 @@ pub(super) struct Packer {
 
 impl Packer {
     /// A packer; allocates its tables.
-    pub(super) fn new(compression: Compression) -> io::Result<Self> {
+    pub(crate) fn new(compression: Compression) -> io::Result<Self> {
         let zstd = match compression {
             Compression::Zstd(level) => {
                 let mut zstd = zstd::bulk::Compressor::new(level)?;
@@ -70,7 +70,7 @@ impl Packer {
     }
 
     /// The bytes to write for `text`.
-    pub(super) fn pack<'a>(&'a mut self, text: &'a [u8]) -> io::Result<&'a [u8]> {
+    pub(crate) fn pack<'a>(&'a mut self, text: &'a [u8]) -> io::Result<&'a [u8]> {
         self.packed.clear();
         match (self.compression, &mut self.zstd) {
             (Compression::Gzip(level), _) => {
@@ -90,15 +90,15 @@ impl Packer {
 
 /// Where the last whole line or block of a file ends, and as what it was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct WholePart {
+pub(crate) struct WholePart {
     /// Bytes up to there.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// The end of the name of such a file.
-    pub(super) suffix: &'static str,
+    pub(crate) suffix: &'static str,
 }
 
 /// Finds the part of a cut-off file that is whole. Reads packed files once, text from its end.
-pub(super) fn whole_part(file: &mut (impl Read + Seek)) -> io::Result<WholePart> {
+pub(crate) fn whole_part(file: &mut (impl Read + Seek)) -> io::Result<WholePart> {
     let mut magic = [0; 4];
     file.seek(SeekFrom::Start(0))?;
     let read = file.by_ref().take(4).read(&mut magic)?;

@@ -1,12 +1,9 @@
 //! What finished files say they hold.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 use weir_event::ChannelId;
 
-use super::disk;
-use super::error::FileError;
 use super::name::Finished;
 
 /// The offsets that finished files of one bucket hold. Nothing about any other directory.
@@ -17,20 +14,16 @@ pub(super) struct Committed {
 }
 
 impl Committed {
-    /// Reads the names in `directory`; nothing if there is no such directory. With `sync` the names are durable then:
-    /// a file that a crashed run had only renamed may be relied upon.
-    pub(super) fn read(directory: &Path, prefix: &str, channel: ChannelId, sync: bool) -> Result<Self, FileError> {
-        let failed = FileError::on("list", directory);
-        let entries = match std::fs::read_dir(directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            result => result.and_then(Iterator::collect::<std::io::Result<Vec<_>>>).map_err(failed)?,
-        };
-        let names = entries.iter().filter_map(|entry| Finished::parse(entry.file_name().to_str()?, prefix));
-        let found = Self::new(names.filter(|name| name.channel == channel).map(|name| name.offsets).collect());
-        if sync && !found.ranges.is_empty() {
-            disk::sync_directory(directory).map_err(FileError::on("sync the folder", directory))?;
-        }
-        Ok(found)
+    /// What files called `names` hold of `channel`.
+    pub(super) fn of<'a>(names: impl IntoIterator<Item = &'a str>, prefix: &str, channel: ChannelId) -> Self {
+        let names = names.into_iter().filter_map(|name| Finished::parse(name, prefix));
+        Self::new(names.filter(|name| name.channel == channel).map(|name| name.offsets).collect())
+    }
+
+    /// Whether finished files hold none of the events from `first` to `last`.
+    pub(super) fn is_clear(&self, first: u64, last: u64) -> bool {
+        let after = self.ranges.partition_point(|range| *range.start() <= last);
+        after.checked_sub(1).is_none_or(|at| *self.ranges[at].end() < first)
     }
 
     fn new(mut ranges: Vec<RangeInclusive<u64>>) -> Self {
@@ -68,6 +61,8 @@ mod tests {
             for offset in 0..90 {
                 let expected = ranges.iter().any(|range| range.contains(&offset));
                 prop_assert_eq!(committed.contains(offset), expected);
+                let clear = (offset..offset + 5).all(|offset| !committed.contains(offset));
+                prop_assert_eq!(committed.is_clear(offset, offset + 4), clear);
             }
         }
     }

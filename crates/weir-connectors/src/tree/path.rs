@@ -10,11 +10,11 @@ use thiserror::Error;
 use super::time::{Moment, TimeLetter};
 
 /// Longest component of a path, in bytes. File systems allow 255; the rest is for tools that add to names.
-pub(super) const COMPONENT_BYTES_MAX: usize = 200;
+pub(crate) const COMPONENT_BYTES_MAX: usize = 200;
 
 /// What `%[...]` can name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum HostPart {
+pub(crate) enum HostPart {
     /// `%[localhost]`: the name of this machine.
     Name,
     /// `%[ip]`: its address.
@@ -35,7 +35,7 @@ enum Piece {
 
 /// A parsed template.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct PathTemplate {
+pub(crate) struct PathTemplate {
     /// The components before the first with an escape.
     root: PathBuf,
     /// The others, each at least one piece.
@@ -47,7 +47,7 @@ pub(super) struct PathTemplate {
 
 /// Why a text is not a template.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub(super) enum TemplateError {
+pub(crate) enum TemplateError {
     #[error("the path is empty")]
     Empty,
     #[error(
@@ -71,7 +71,7 @@ pub(super) enum TemplateError {
 
 impl PathTemplate {
     /// Parses `text`; `missing` stands for headers that an event lacks and is made safe.
-    pub(super) fn parse(text: &str, missing: &str) -> Result<Self, TemplateError> {
+    pub(crate) fn parse(text: &str, missing: &str) -> Result<Self, TemplateError> {
         if text.is_empty() {
             return Err(TemplateError::Empty);
         }
@@ -99,22 +99,22 @@ impl PathTemplate {
     }
 
     /// The folder that every path of the template is under.
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// How many folders below the root files are.
-    pub(super) fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.components.len()
     }
 
     /// Names of headers, in the order in which [`PathTemplate::render`] wants their values.
-    pub(super) fn headers(&self) -> &[String] {
+    pub(crate) fn headers(&self) -> &[String] {
         &self.headers
     }
 
     /// The shortest [`TimeLetter::unit_ms`]; `None` if the path does not depend on time.
-    pub(super) fn unit_ms(&self) -> Option<i64> {
+    pub(crate) fn unit_ms(&self) -> Option<i64> {
         let letters = self.pieces().filter_map(|piece| match piece {
             Piece::Time(letter) => Some(letter.unit_ms()),
             _ => None,
@@ -123,7 +123,7 @@ impl PathTemplate {
     }
 
     /// Whether a part of this machine's name is asked for.
-    pub(super) fn host_parts(&self) -> impl Iterator<Item = HostPart> {
+    pub(crate) fn host_parts(&self) -> impl Iterator<Item = HostPart> {
         self.pieces().filter_map(|piece| match piece {
             Piece::Host(part) => Some(*part),
             _ => None,
@@ -131,7 +131,7 @@ impl PathTemplate {
     }
 
     /// Puts the name of this machine in the place of `%[...]`.
-    pub(super) fn set_host(&mut self, value_of: impl Fn(HostPart) -> String) {
+    pub(crate) fn set_host(&mut self, value_of: impl Fn(HostPart) -> String) {
         for piece in self.components.iter_mut().flatten() {
             if let Piece::Host(part) = *piece {
                 let mut text = String::new();
@@ -147,7 +147,7 @@ impl PathTemplate {
 
     /// The directory for an event: `moment` for the time letters, `header` by index of [`PathTemplate::headers`].
     /// Allocates; callers remember what they asked for.
-    pub(super) fn render<'a>(&self, moment: Option<&Moment>, header: impl Fn(usize) -> &'a [u8]) -> PathBuf {
+    pub(crate) fn render<'a>(&self, moment: Option<&Moment>, header: impl Fn(usize) -> &'a [u8]) -> PathBuf {
         let mut relative = String::new();
         for pieces in &self.components {
             if !relative.is_empty() {

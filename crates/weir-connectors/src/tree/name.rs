@@ -15,43 +15,43 @@ use std::ops::RangeInclusive;
 use weir_event::ChannelId;
 
 /// How a file in progress ends. Finished files never do: the suffix may not.
-pub(super) const IN_PROGRESS_SUFFIX: &str = ".tmp";
+pub(crate) const IN_PROGRESS_SUFFIX: &str = ".tmp";
 
 const LOG_DIGITS: usize = 16;
 const OFFSET_DIGITS: usize = 20;
 
 /// A file in progress.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct InProgress {
+pub(crate) struct InProgress {
     /// Where its events come from.
-    pub(super) channel: ChannelId,
+    pub(crate) channel: ChannelId,
     /// Offset of its first event.
-    pub(super) first: u64,
+    pub(crate) first: u64,
 }
 
 /// A finished file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Finished {
+pub(crate) struct Finished {
     /// Where its events come from.
-    pub(super) channel: ChannelId,
+    pub(crate) channel: ChannelId,
     /// Offsets of its first and its last event.
-    pub(super) offsets: RangeInclusive<u64>,
+    pub(crate) offsets: RangeInclusive<u64>,
 }
 
 impl InProgress {
     /// The name while the file is written; hidden.
-    pub(super) fn format(self, prefix: &str) -> String {
+    pub(crate) fn format(self, prefix: &str) -> String {
         format!(".{}{IN_PROGRESS_SUFFIX}", stem(prefix, self.channel, self.first))
     }
 
     /// The name of what was saved of the file after a crash; `attempt` counts from 1 and tells namesakes apart.
-    pub(super) fn format_recovered(self, prefix: &str, attempt: u32, suffix: &str) -> String {
+    pub(crate) fn format_recovered(self, prefix: &str, attempt: u32, suffix: &str) -> String {
         let stem = stem(prefix, self.channel, self.first);
         if attempt > 1 { format!("{stem}-recovered{attempt}{suffix}") } else { format!("{stem}-recovered{suffix}") }
     }
 
     /// `None` if `name` is anything else.
-    pub(super) fn parse(name: &str, prefix: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str, prefix: &str) -> Option<Self> {
         let (channel, first, rest) = parse_stem(name.strip_prefix('.')?, prefix)?;
         (rest == IN_PROGRESS_SUFFIX).then_some(Self { channel, first })
     }
@@ -59,12 +59,12 @@ impl InProgress {
 
 impl Finished {
     /// The name of the finished file.
-    pub(super) fn format(&self, prefix: &str, suffix: &str) -> String {
+    pub(crate) fn format(&self, prefix: &str, suffix: &str) -> String {
         format!("{}-{:020}{suffix}", stem(prefix, self.channel, *self.offsets.start()), self.offsets.end())
     }
 
     /// `None` if `name` is anything else. Any suffix will do: it may have been configured otherwise before.
-    pub(super) fn parse(name: &str, prefix: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str, prefix: &str) -> Option<Self> {
         let (channel, first, rest) = parse_stem(name, prefix)?;
         let (last, suffix) = take_digits(rest.strip_prefix('-')?, OFFSET_DIGITS)?;
         let is_suffix = suffix.is_empty() || suffix.starts_with('.');

@@ -9,7 +9,7 @@ const REPEATED: &str = "already in a file";
 
 /// The tokens of deliveries, each with the number of things it waits for. Dropping it sends all of them back.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
+pub(crate) struct Pending {
     next_id: u64,
     held: BTreeMap<u64, Held>,
 }
@@ -22,7 +22,7 @@ struct Held {
 
 impl Pending {
     /// Takes a token in, held once by the caller. Ids ascend.
-    pub(super) fn take_in(&mut self, ack: AckToken) -> u64 {
+    pub(crate) fn take_in(&mut self, ack: AckToken) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         self.held.insert(id, Held { ack, holds: 1 });
@@ -30,14 +30,14 @@ impl Pending {
     }
 
     /// One more thing that delivery `id` waits for.
-    pub(super) fn hold(&mut self, id: u64) {
+    pub(crate) fn hold(&mut self, id: u64) {
         if let Some(held) = self.held.get_mut(&id) {
             held.holds += 1;
         }
     }
 
     /// One thing that delivery `id` waited for is done; acknowledges it after the last.
-    pub(super) fn settle(&mut self, id: u64) {
+    pub(crate) fn settle(&mut self, id: u64) {
         let Some(held) = self.held.get_mut(&id) else { return };
         held.holds -= 1;
         if held.holds == 0
@@ -48,19 +48,19 @@ impl Pending {
     }
 
     /// Counts events of delivery `id` that were left out.
-    pub(super) fn count_repeated(&mut self, id: u64, events: u64) {
+    pub(crate) fn count_repeated(&mut self, id: u64, events: u64) {
         if let Some(held) = self.held.get_mut(&id) {
             held.ack.count_dropped(REPEATED, events);
         }
     }
 
     /// Sends every delivery back.
-    pub(super) fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
         self.held.clear();
     }
 
     /// Deliveries that wait.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.held.len()
     }
 }

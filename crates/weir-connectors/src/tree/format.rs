@@ -15,7 +15,7 @@ use weir_event::{ABSENT_I64, Column, EventBatch, Span, names};
 
 /// What a line holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// The body.
     Text,
     /// Headers and body as one JSON object.
@@ -24,7 +24,7 @@ pub(super) enum Format {
 
 impl Format {
     /// The usual end of the name of such a file.
-    pub(super) fn suffix(self) -> &'static str {
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Text => ".log",
             Self::Json => ".json",
@@ -33,7 +33,7 @@ impl Format {
 }
 
 /// Writes the events of one batch. What is the same for all of them is prepared once.
-pub(super) struct LineWriter<'a> {
+pub(crate) struct LineWriter<'a> {
     batch: &'a EventBatch,
     bodies: &'a [Span],
     arena: &'a [u8],
@@ -51,14 +51,14 @@ enum Header<'a> {
 
 impl<'a> LineWriter<'a> {
     /// A writer for the events of `batch`.
-    pub(super) fn new(format: Format, batch: &'a EventBatch) -> Self {
+    pub(crate) fn new(format: Format, batch: &'a EventBatch) -> Self {
         let headers = (format == Format::Json).then(|| json_headers(batch));
         Self { batch, bodies: batch.body_spans(), arena: batch.body_arena(), headers }
     }
 
     /// Appends the line of event `row`.
     #[inline]
-    pub(super) fn write(&self, row: usize, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, row: usize, out: &mut Vec<u8>) {
         match &self.headers {
             None => out.extend_from_slice(self.body(row)),
             Some(headers) => self.write_json(headers, row, out),

@@ -18,19 +18,19 @@ const RECENT_MAX: usize = 8;
 
 /// A letter after `%`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct TimeLetter(char);
+pub(crate) struct TimeLetter(char);
 
 impl TimeLetter {
     /// The letters there are, for messages. `%c` and `%D` stand for several and are taken apart by the template.
-    pub(super) const ALL: &str = "Y y m n d e j H k I l M S s t a A b B p z c D";
+    pub(crate) const ALL: &str = "Y y m n d e j H k I l M S s t a A b B p z c D";
 
     /// `None` for a letter without a meaning.
-    pub(super) fn new(letter: char) -> Option<Self> {
+    pub(crate) fn new(letter: char) -> Option<Self> {
         "YymndejHkIlMSstaAbBpz".contains(letter).then_some(Self(letter))
     }
 
     /// How long the text of the letter stays the same, in milliseconds, time zone changes aside.
-    pub(super) fn unit_ms(self) -> i64 {
+    pub(crate) fn unit_ms(self) -> i64 {
         match self.0 {
             't' => 1,
             's' | 'S' => 1_000,
@@ -43,7 +43,7 @@ impl TimeLetter {
 
 /// Rounding down of times, on the clock of the time zone: 10 minutes is :00, :10, :20 and so on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Rounding {
+pub(crate) struct Rounding {
     /// One second, minute or hour.
     unit_s: i64,
     /// How many of them; restarts with the next larger unit, as in Flume.
@@ -52,7 +52,7 @@ pub(super) struct Rounding {
 
 impl Rounding {
     /// `None` unless it is whole seconds or minutes up to 60, or hours up to 24.
-    pub(super) fn new(every: Duration) -> Option<Self> {
+    pub(crate) fn new(every: Duration) -> Option<Self> {
         let seconds = i64::try_from(every.as_secs()).ok()?;
         if every.subsec_nanos() != 0 || seconds == 0 {
             return None;
@@ -84,7 +84,7 @@ impl Rounding {
 }
 
 /// A moment taken apart, for the letters.
-pub(super) struct Moment {
+pub(crate) struct Moment {
     ms: i64,
     rounded_s: i64,
     local: DateTime,
@@ -93,7 +93,7 @@ pub(super) struct Moment {
 
 impl Moment {
     /// Writes the text of `letter`.
-    pub(super) fn write(&self, letter: TimeLetter, out: &mut String) {
+    pub(crate) fn write(&self, letter: TimeLetter, out: &mut String) {
         let local = self.local;
         let hour12 = (local.hour() + 11) % 12 + 1;
         let written = match letter.0 {
@@ -128,7 +128,7 @@ impl Moment {
 }
 
 /// Cuts time into stretches in which no letter of a template changes.
-pub(super) struct TimeBuckets {
+pub(crate) struct TimeBuckets {
     zone: TimeZone,
     rounding: Option<Rounding>,
     unit_ms: i64,
@@ -138,7 +138,7 @@ pub(super) struct TimeBuckets {
 
 impl TimeBuckets {
     /// `unit_ms`: the smallest [`TimeLetter::unit_ms`] of the template.
-    pub(super) fn new(zone: TimeZone, rounding: Option<Rounding>, unit_ms: i64) -> Self {
+    pub(crate) fn new(zone: TimeZone, rounding: Option<Rounding>, unit_ms: i64) -> Self {
         // The epoch in milliseconds is never rounded.
         let unit_ms = match rounding {
             Some(rounding) if unit_ms > 1 => unit_ms.max(rounding.stretch_ms()),
@@ -149,7 +149,7 @@ impl TimeBuckets {
 
     /// The start of the stretch that `ms` lies in: what names it. A few nanoseconds where the stretch was met lately.
     #[inline]
-    pub(super) fn key(&mut self, ms: i64) -> i64 {
+    pub(crate) fn key(&mut self, ms: i64) -> i64 {
         match self.recent.iter().position(|stretch| stretch.contains(&ms)) {
             Some(0) => {}
             Some(at) => self.recent[..=at].rotate_right(1),
@@ -164,7 +164,7 @@ impl TimeBuckets {
 
     /// The stretch that [`TimeBuckets::key`] was last asked for.
     #[inline]
-    pub(super) fn last(&self) -> Range<i64> {
+    pub(crate) fn last(&self) -> Range<i64> {
         self.recent.first().cloned().unwrap_or_default()
     }
 
@@ -184,7 +184,7 @@ impl TimeBuckets {
     }
 
     /// Takes `ms` apart.
-    pub(super) fn moment(&self, ms: i64) -> Moment {
+    pub(crate) fn moment(&self, ms: i64) -> Moment {
         let at = timestamp(ms);
         let offset = self.zone.to_offset(at);
         let local_s = at.as_millisecond().div_euclid(1_000) + i64::from(offset.seconds());

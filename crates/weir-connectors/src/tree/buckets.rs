@@ -12,20 +12,20 @@ use jiff::tz::TimeZone;
 use weir_event::{ABSENT_I64, ChannelId, Column, EventBatch, names};
 
 use super::committed::Committed;
+use super::file::OpenFile;
 use super::path::PathTemplate;
 use super::time::{Rounding, TimeBuckets};
-use super::writer::OpenFile;
 
 /// Buckets that are remembered; when there are more, those without an open file are forgotten. 8192 hosts in one hour,
 /// or one host for a year of hours.
-pub(super) const BUCKETS_MAX: usize = 8192;
+pub(crate) const BUCKETS_MAX: usize = 8192;
 
 /// About what a remembered bucket takes: its path twice, a key of some headers, entries in two maps.
-pub(super) const BUCKET_BYTES: u64 = 512;
+pub(crate) const BUCKET_BYTES: u64 = 512;
 
 /// Where the time in paths comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum EventTime {
+pub(crate) enum EventTime {
     /// The header `timestamp`; the arrival where an event has none.
     Event,
     /// When the event reached this agent.
@@ -33,14 +33,14 @@ pub(super) enum EventTime {
 }
 
 /// A directory and a partition.
-pub(super) struct Bucket {
+pub(super) struct Bucket<F> {
     /// The directory.
     pub(super) directory: Arc<Path>,
     /// The partition.
     pub(super) channel: ChannelId,
     /// What finished files of it hold; read when it is first needed.
     pub(super) committed: Option<Arc<Committed>>,
-    file: Option<OpenFile>,
+    file: Option<OpenFile<F>>,
 }
 
 /// What of a batch decides about paths; columns are found once.
@@ -86,12 +86,12 @@ impl BatchView<'_> {
 }
 
 /// All buckets of a sink.
-pub(super) struct Buckets {
+pub(crate) struct Buckets<F> {
     template: PathTemplate,
     time: EventTime,
     /// `None` if paths do not depend on time.
     times: Option<TimeBuckets>,
-    list: Vec<Bucket>,
+    list: Vec<Bucket<F>>,
     /// Slots of buckets with an open file, in no order.
     open: Vec<usize>,
     by_key: HashMap<Box<[u8]>, usize>,
@@ -99,9 +99,9 @@ pub(super) struct Buckets {
     key: Vec<u8>,
 }
 
-impl Buckets {
+impl<F> Buckets<F> {
     /// No bucket yet.
-    pub(super) fn new(template: PathTemplate, time: EventTime, zone: TimeZone, rounding: Option<Rounding>) -> Self {
+    pub(crate) fn new(template: PathTemplate, time: EventTime, zone: TimeZone, rounding: Option<Rounding>) -> Self {
         let times = template.unit_ms().map(|unit_ms| TimeBuckets::new(zone, rounding, unit_ms));
         Self {
             template,
@@ -207,24 +207,24 @@ impl Buckets {
     ///
     /// # Panics
     /// If the slot is void.
-    pub(super) fn bucket(&mut self, slot: usize) -> &mut Bucket {
+    pub(super) fn bucket(&mut self, slot: usize) -> &mut Bucket<F> {
         &mut self.list[slot]
     }
 
     /// The open file of the bucket in `slot`.
-    pub(super) fn file(&mut self, slot: usize) -> Option<&mut OpenFile> {
+    pub(super) fn file(&mut self, slot: usize) -> Option<&mut OpenFile<F>> {
         self.list.get_mut(slot).and_then(|bucket| bucket.file.as_mut())
     }
 
     /// Gives the bucket in `slot` an open file; it had none.
-    pub(super) fn open_file(&mut self, slot: usize, file: OpenFile) {
+    pub(super) fn open_file(&mut self, slot: usize, file: OpenFile<F>) {
         debug_assert!(self.list[slot].file.is_none(), "one open file per bucket");
         self.list[slot].file = Some(file);
         self.open.push(slot);
     }
 
     /// Takes the open file of the bucket in `slot` away.
-    pub(super) fn take_file(&mut self, slot: usize) -> Option<OpenFile> {
+    pub(super) fn take_file(&mut self, slot: usize) -> Option<OpenFile<F>> {
         self.open.retain(|open| *open != slot);
         self.list.get_mut(slot).and_then(|bucket| bucket.file.take())
     }
@@ -235,7 +235,7 @@ impl Buckets {
     }
 
     /// All open files with their slots.
-    pub(super) fn open_files(&self) -> impl Iterator<Item = (usize, &OpenFile)> {
+    pub(super) fn open_files(&self) -> impl Iterator<Item = (usize, &OpenFile<F>)> {
         self.open.iter().filter_map(|slot| Some((*slot, self.list.get(*slot)?.file.as_ref()?)))
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,31 +13,30 @@ use weir_event::{ChannelId, EventBatch, Offsets, Origin};
 
 use super::buckets::Buckets;
 use super::committed::Committed;
-use super::disk;
-use super::error::FileError;
+use super::file::{FileStyle, OpenFile};
 use super::format::{Format, LineWriter};
 use super::name::InProgress;
 use super::pack::{Compression, Packer};
 use super::pending::Pending;
-use super::writer::{FileStyle, OpenFile};
+use super::store::{Published, Ready, Store, StoreError};
 
 /// Least time between two warnings that files are finished early: once a minute is seen and does not flood.
 const CROWDED_EVERY: Duration = Duration::from_secs(60);
 
 /// Where the lane reads the time from; tests give it another one.
-pub(super) type Clock = Box<dyn Fn() -> Instant + Send>;
+pub(crate) type Clock = Box<dyn Fn() -> Instant + Send>;
 
 /// What the lane is told once.
 #[derive(Clone, Debug)]
-pub(super) struct LaneOptions {
+pub(crate) struct LaneOptions {
     /// How files are made.
-    pub(super) style: FileStyle,
+    pub(crate) style: FileStyle,
     /// What a line holds.
-    pub(super) format: Format,
+    pub(crate) format: Format,
     /// How files are compressed.
-    pub(super) compression: Compression,
+    pub(crate) compression: Compression,
     /// Most files open at a time.
-    pub(super) open_files_max: usize,
+    pub(crate) open_files_max: usize,
 }
 
 /// How far a partition has come.
@@ -62,14 +60,15 @@ struct Write<'a> {
     now: Instant,
 }
 
-/// The one lane of the sink.
-pub(super) struct FilesSink {
+/// The one lane of a sink that writes files.
+pub(crate) struct TreeSink<S: Store> {
     name: String,
+    store: S,
     options: LaneOptions,
     channel_is_durable: bool,
     context: SinkContext,
     clock: Clock,
-    buckets: Buckets,
+    buckets: Buckets<S::File>,
     packer: Packer,
     pending: Pending,
     partitions: BTreeMap<u32, Progress>,
@@ -77,15 +76,17 @@ pub(super) struct FilesSink {
     crowded_at: Option<Instant>,
 }
 
-impl FilesSink {
+impl<S: Store> TreeSink<S> {
     /// A lane with no file open.
-    pub(super) fn new(
+    pub(crate) fn new(
         context: SinkContext,
         options: LaneOptions,
-        buckets: Buckets,
+        buckets: Buckets<S::File>,
+        store: S,
         clock: Clock,
     ) -> std::io::Result<Self> {
         Ok(Self {
+            store,
             name: context.name.clone(),
             channel_is_durable: context.channel_is_durable,
             packer: Packer::new(options.compression)?,
@@ -100,22 +101,22 @@ impl FilesSink {
         })
     }
 
-    fn take(&mut self, delivery: Delivery) -> Result<(), FileError> {
+    async fn take(&mut self, delivery: Delivery) -> Result<(), StoreError> {
         let now = (self.clock)();
         self.buckets.forget_some();
         let Delivery { batches, repeats_below, ack, .. } = delivery;
         let (partition, range) = (ack.partition(), ack.range());
-        let repeats_below = self.note_range(partition, &range, repeats_below)?;
+        let repeats_below = self.note_range(partition, &range, repeats_below).await?;
         let id = self.pending.take_in(ack);
         let mut next = range.start;
         for batch in &batches {
             let origin = batch.origin().cloned().unwrap_or_else(|| self.origin(partition, next));
             next += batch.len() as u64;
             let lines = LineWriter::new(self.options.format, batch);
-            self.write_batch(batch, &Write { lines, origin, id, repeats_below, now })?;
+            self.write_batch(batch, &Write { lines, origin, id, repeats_below, now }).await?;
         }
         if !self.channel_is_durable {
-            self.settle_written(self.options.compression == Compression::None)?;
+            self.settle_written(self.options.compression == Compression::None).await?;
         }
         self.pending.settle(id);
         Ok(())
@@ -128,55 +129,65 @@ impl FilesSink {
     }
 
     /// Sees to it that no open file spans a gap, and returns below which offset events may be repeats.
-    fn note_range(&mut self, partition: u32, range: &Range<u64>, repeats_below: u64) -> Result<u64, FileError> {
+    async fn note_range(&mut self, partition: u32, range: &Range<u64>, repeats_below: u64) -> Result<u64, StoreError> {
+        let is_new = !self.partitions.contains_key(&partition);
         let progress = self.partitions.entry(partition).or_default();
-        if repeats_below > progress.repeats_below {
-            // A new stay of the partition here: somebody else may have finished files meanwhile.
-            progress.repeats_below = repeats_below;
-            self.buckets.forget_committed();
-        }
         let follows = progress.next == Some(range.start);
-        if !follows && range.start < progress.high {
+        let comes_again = !follows && range.start < progress.high;
+        // A new stay of the partition here: somebody else may have finished files meanwhile.
+        let is_new_stay = is_new || repeats_below > progress.repeats_below || progress.next.is_none();
+        progress.repeats_below = progress.repeats_below.max(repeats_below);
+        if comes_again {
             progress.repeats_below = progress.repeats_below.max(progress.high);
-            self.buckets.forget_committed();
         }
         progress.next = Some(range.end);
         progress.high = progress.high.max(range.end);
         let repeats_below = progress.repeats_below;
         if !follows {
             let slots = self.slots_where(|file| file.partition() == partition);
-            self.finish(&slots, "gap")?;
+            self.finish(&slots, "gap").await?;
         }
-        Ok(repeats_below)
+        if is_new_stay {
+            let channel = self.context.channel(partition).unwrap_or(ChannelId { log: 0, partition });
+            self.store.begin_stay(channel).await?;
+        }
+        if is_new_stay || comes_again {
+            self.buckets.forget_committed();
+        }
+        Ok(if self.store.every_name_counts() { u64::MAX } else { repeats_below })
     }
 
     /// Finds the runs of events that go to the same file and writes each in one go.
-    fn write_batch(&mut self, batch: &EventBatch, write: &Write<'_>) -> Result<(), FileError> {
+    async fn write_batch(&mut self, batch: &EventBatch, write: &Write<'_>) -> Result<(), StoreError> {
         let view = self.buckets.view(batch, write.origin.channel);
         let mut row = 0;
         while row < batch.len() {
             let (slot, end) = self.buckets.run(&view, row);
-            self.write_run(slot, row..end, write)?;
+            self.write_run(slot, row..end, write).await?;
             row = end;
         }
         Ok(())
     }
 
     /// Writes events of one bucket, without those that a finished file holds.
-    fn write_run(&mut self, slot: usize, rows: Range<usize>, write: &Write<'_>) -> Result<(), FileError> {
+    async fn write_run(&mut self, slot: usize, rows: Range<usize>, write: &Write<'_>) -> Result<(), StoreError> {
         let offset = |row: usize| write.origin.offset(row).unwrap_or(u64::MAX);
         if offset(rows.start) >= write.repeats_below {
-            return self.append(slot, rows, write);
+            return self.append(slot, rows, write).await;
         }
-        let (prefix, sync) = (&self.options.style.prefix, self.options.style.sync);
         let bucket = self.buckets.bucket(slot);
         let committed = match &bucket.committed {
             Some(committed) => committed.clone(),
             None => {
-                let found = Committed::read(&bucket.directory, prefix, bucket.channel, sync)?;
+                let names = self.store.names(&bucket.directory).await?;
+                let names = names.iter().map(String::as_str);
+                let found = Committed::of(names, &self.options.style.prefix, bucket.channel);
                 bucket.committed.insert(Arc::new(found)).clone()
             }
         };
+        if committed.is_clear(offset(rows.start), offset(rows.end - 1)) {
+            return self.append(slot, rows, write).await;
+        }
         let is_repeat = |row: usize| offset(row) < write.repeats_below && committed.contains(offset(row));
         let mut row = rows.start;
         while row < rows.end {
@@ -185,7 +196,7 @@ impl FilesSink {
             if repeat {
                 self.pending.count_repeated(write.id, (end - row) as u64);
             } else {
-                self.append(slot, row..end, write)?;
+                self.append(slot, row..end, write).await?;
             }
             row = end;
         }
@@ -193,134 +204,155 @@ impl FilesSink {
     }
 
     /// Appends events to the file of a bucket, and to the next one where that gets full.
-    fn append(&mut self, slot: usize, rows: Range<usize>, write: &Write<'_>) -> Result<(), FileError> {
+    async fn append(&mut self, slot: usize, rows: Range<usize>, write: &Write<'_>) -> Result<(), StoreError> {
         let mut row = rows.start;
         while row < rows.end {
             if self.buckets.file(slot).is_none() {
-                self.open(slot, row, write)?;
+                self.open(slot, row, write).await?;
             }
             self.uses += 1;
             let style = &self.options.style;
             let file = self.buckets.file(slot).expect("it was opened above if it was not open");
             file.used = self.uses;
-            row = file.append(&write.lines, &write.origin, row..rows.end, write.now, style, &mut self.packer)?;
+            row = file.append(&write.lines, &write.origin, row..rows.end, write.now, style);
+            if file.gathered().1.len() >= style.block_bytes {
+                self.write_out(slot).await?;
+            }
+            let (style, file) = (&self.options.style, self.buckets.file(slot).expect("it stays open"));
             // On a channel that forgets, what is written needs no token.
             let waits = self.channel_is_durable || !file.is_written_out();
-            let is_full = file.is_full(style.limits);
+            let is_full = file.is_full(style);
             if waits && file.hold(write.id) {
                 self.pending.hold(write.id);
             }
             if is_full {
-                self.finish(&[slot], "full")?;
+                self.finish(&[slot], "full").await?;
             }
         }
         Ok(())
     }
 
-    fn open(&mut self, slot: usize, row: usize, write: &Write<'_>) -> Result<(), FileError> {
+    /// Stores what the file of a bucket has gathered.
+    async fn write_out(&mut self, slot: usize) -> Result<(), StoreError> {
+        let Some(file) = self.buckets.file(slot) else { return Ok(()) };
+        let (handle, lines) = file.gathered();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let packed = self.packer.pack(lines);
+        let packed = packed.map_err(|error| StoreError::new("failed to compress events", error))?;
+        self.store.write(handle, packed).await?;
+        let bytes = packed.len();
+        file.is_stored(bytes, self.options.style.block_bytes);
+        Ok(())
+    }
+
+    async fn open(&mut self, slot: usize, row: usize, write: &Write<'_>) -> Result<(), StoreError> {
         while self.buckets.open_slots().len() >= self.options.open_files_max {
-            self.make_room(write.now)?;
+            self.make_room(write.now).await?;
         }
         let bucket = self.buckets.bucket(slot);
         let first = write.origin.offset(row).unwrap_or_default();
         let name = InProgress { channel: bucket.channel, first };
-        let file = OpenFile::create(&self.options.style, &bucket.directory, name, write.now)?;
-        debug!(sink = %self.name, file = %file.path().display(), "file opened");
+        let style = &self.options.style;
+        let handle = self.store.create(&bucket.directory, name, &style.prefix).await?;
+        debug!(sink = %self.name, file = %S::path(&handle).display(), "file opened");
+        let file = OpenFile::new(style, &bucket.directory, name, handle, write.now);
         self.buckets.open_file(slot, file);
         Ok(())
     }
 
     /// Finishes the file that was not written for longest.
-    fn make_room(&mut self, now: Instant) -> Result<(), FileError> {
+    async fn make_room(&mut self, now: Instant) -> Result<(), StoreError> {
         if self.crowded_at.is_none_or(|at| now >= at + CROWDED_EVERY) {
             self.crowded_at = Some(now);
             let open_files_max = self.options.open_files_max;
             warn!(sink = %self.name, open_files_max, "files are finished early to open others: raise open_files_max or use a coarser path");
         }
         let oldest = self.buckets.open_files().min_by_key(|(_, file)| file.used).map(|(slot, _)| slot);
-        self.finish(oldest.as_slice(), "room")
+        self.finish(oldest.as_slice(), "room").await
     }
 
-    fn slots_where(&self, condition: impl Fn(&OpenFile) -> bool) -> Vec<usize> {
+    fn slots_where(&self, condition: impl Fn(&OpenFile<S::File>) -> bool) -> Vec<usize> {
         self.buckets.open_files().filter(|(_, file)| condition(file)).map(|(slot, _)| slot).collect()
     }
 
-    /// Writes, syncs and renames files, syncs their folders, and acknowledges what waited for the last of its files.
-    /// Folders are synced once each, and also for files that were renamed before one that failed.
-    fn finish(&mut self, slots: &[usize], reason: &'static str) -> Result<(), FileError> {
-        let mut renamed: BTreeMap<Arc<Path>, Vec<(PathBuf, OpenFile)>> = BTreeMap::new();
+    /// Stores what is gathered, gives files their final names, and acknowledges what waited for the last of its files.
+    /// After a failure the others are finished all the same, as far as that goes without another one.
+    async fn finish(&mut self, slots: &[usize], reason: &'static str) -> Result<(), StoreError> {
         let mut outcome = Ok(());
+        let mut whole = Vec::new();
         for slot in slots {
-            let Some(file) = self.buckets.file(*slot) else { continue };
-            match file.publish(&self.options.style, &mut self.packer) {
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-                Ok(path) => {
-                    let file = self.buckets.take_file(*slot).expect("it was there a moment ago");
-                    renamed.entry(file.directory().clone()).or_default().push((path, file));
-                }
+            outcome = self.write_out(*slot).await;
+            if outcome.is_err() {
+                break;
             }
+            whole.extend(self.buckets.take_file(*slot).map(|file| (*slot, file)));
         }
-        for (directory, files) in renamed {
-            let synced = if self.options.style.sync { disk::sync_directory(&directory) } else { Ok(()) };
-            for (path, file) in files {
-                if synced.is_err() && self.channel_is_durable {
-                    // Its name may not survive a power loss, and its events come again: it must not be relied upon.
-                    remove(&self.name, &path);
-                    continue;
+        let style = &self.options.style;
+        let ready = whole.iter_mut().map(|(_, file)| Ready { path: file.final_path(style), file: &mut file.handle });
+        let published = self.store.publish(ready.collect()).await;
+        for ((slot, file), published) in whole.into_iter().zip(published) {
+            match published {
+                Published::Done(path) => {
+                    debug!(sink = %self.name, file = %path.display(), events = file.events(), reason, "file finished");
+                    file.into_waiting().into_iter().for_each(|id| self.pending.settle(id));
                 }
-                debug!(sink = %self.name, file = %path.display(), events = file.events(), reason, "file finished");
-                file.into_waiting().into_iter().for_each(|id| self.pending.settle(id));
+                Published::Open(error) => {
+                    self.buckets.open_file(slot, file);
+                    outcome = outcome.and(error.map_or(Ok(()), Err));
+                }
+                Published::Gone(error) => outcome = outcome.and(Err(error)),
             }
-            outcome = outcome.and(synced.map_err(FileError::on("sync the folder", &directory)));
         }
         outcome
     }
 
     /// On a channel that forgets: acknowledges what is in files; `write_out` puts everything there first.
-    fn settle_written(&mut self, write_out: bool) -> Result<(), FileError> {
+    async fn settle_written(&mut self, write_out: bool) -> Result<(), StoreError> {
         for slot in self.buckets.open_slots().to_vec() {
-            let Some(file) = self.buckets.file(slot) else { continue };
             if write_out {
-                file.write_out(&mut self.packer, self.options.style.block_bytes)?;
+                self.write_out(slot).await?;
             }
+            let Some(file) = self.buckets.file(slot) else { continue };
             file.take_stored().for_each(|id| self.pending.settle(id));
         }
         Ok(())
     }
 
-    fn flush_files(&mut self, reason: FlushReason) -> Result<(), FileError> {
+    async fn flush_files(&mut self, reason: FlushReason) -> Result<(), StoreError> {
         let limits = self.options.style.limits;
         match reason {
             FlushReason::Timer => {
                 let now = (self.clock)();
                 let due = self.slots_where(|file| file.due_at(limits).is_some_and(|at| at <= now));
-                self.finish(&due, "timer")
+                self.finish(&due, "timer").await
             }
             // Nothing waits for more than the next write.
-            FlushReason::Pressure if !self.channel_is_durable => self.settle_written(true),
+            FlushReason::Pressure if !self.channel_is_durable => self.settle_written(true).await,
             FlushReason::Pressure => {
                 info!(sink = %self.name, deliveries = self.pending.len(), "files are finished early: the channel fills up");
                 let all = self.slots_where(|_| true);
-                self.finish(&all, "pressure")
+                self.finish(&all, "pressure").await
             }
             FlushReason::Handover | FlushReason::Shutdown => {
                 let all = self.slots_where(|_| true);
-                self.finish(&all, "shutdown")
+                self.finish(&all, "shutdown").await?;
+                self.store.end_stays().await;
+                self.partitions.values_mut().for_each(|progress| progress.next = None);
+                Ok(())
             }
         }
     }
 
     /// After a failure: no file stays open and no token is kept. What is not acknowledged comes again, to new files.
-    fn give_up(&mut self, error: FileError) -> DeliveryError {
+    async fn give_up(&mut self, error: StoreError) -> DeliveryError {
         for slot in self.buckets.open_slots().to_vec() {
             let Some(file) = self.buckets.take_file(slot) else { continue };
             if self.channel_is_durable {
-                remove(&self.name, file.path());
+                self.store.remove(file.handle).await;
             } else {
-                self.keep_written(file);
+                self.keep_written(file).await;
             }
         }
         self.partitions.values_mut().for_each(|progress| progress.next = None);
@@ -329,42 +361,37 @@ impl FilesSink {
     }
 
     /// On a channel that forgets, what is written is acknowledged: the file is finished with just that.
-    fn keep_written(&self, mut file: OpenFile) {
-        let path = file.path().to_owned();
-        let style = &self.options.style;
-        let kept = match file.cut_back() {
-            Ok(false) => {
-                remove(&self.name, &path);
-                return;
-            }
-            Ok(true) => file.publish_written(style).and_then(|_| {
-                let directory = file.directory();
-                if style.sync { disk::sync_directory(directory) } else { Ok(()) }
-                    .map_err(FileError::on("sync the folder", directory))
-            }),
-            Err(error) => Err(FileError::new("cut", &path, error)),
+    async fn keep_written(&mut self, mut file: OpenFile<S::File>) {
+        let Some(bytes) = file.cut_back() else {
+            self.store.remove(file.handle).await;
+            return;
         };
-        if let Err(error) = kept {
-            warn!(sink = %self.name, file = %path.display(), %error, "unfinished file left for the next start to recover");
+        let path = file.final_path(&self.options.style);
+        let kept = match self.store.cut_back(&mut file.handle, bytes).await {
+            Ok(()) => self.store.publish(vec![Ready { path, file: &mut file.handle }]).await.pop(),
+            Err(error) => Some(Published::Open(Some(error))),
+        };
+        if let Some(Published::Open(Some(error)) | Published::Gone(error)) = kept {
+            let path = S::path(&file.handle).display();
+            warn!(sink = %self.name, file = %path, error = %error, "unfinished file left for the next start to recover");
         }
     }
 }
 
-/// Removes a file whose events come again. One that cannot be removed is dealt with at the next start.
-fn remove(sink: &str, path: &Path) {
-    if let Err(error) = std::fs::remove_file(path) {
-        warn!(sink, file = %path.display(), %error, "unfinished file could not be removed");
-    }
-}
-
 #[async_trait(?Send)]
-impl Sink for FilesSink {
+impl<S: Store> Sink for TreeSink<S> {
     async fn deliver(&mut self, delivery: Delivery) -> Result<(), DeliveryError> {
-        self.take(delivery).map_err(|error| self.give_up(error))
+        match self.take(delivery).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.give_up(error).await),
+        }
     }
 
     async fn flush(&mut self, reason: FlushReason) -> Result<(), DeliveryError> {
-        self.flush_files(reason).map_err(|error| self.give_up(error))
+        match self.flush_files(reason).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.give_up(error).await),
+        }
     }
 
     fn wake_at(&self) -> Option<Instant> {

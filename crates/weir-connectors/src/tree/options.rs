@@ -1,0 +1,298 @@
+//! Options that sinks of files share, and what is checked of them.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use weir_config::{Diagnostics, Kind, OptionSpec, Options};
+use weir_engine::sink::SinkContext;
+use weir_engine::source::StartError;
+
+use super::buckets::{BUCKET_BYTES, BUCKETS_MAX, Buckets, EventTime};
+use super::file::{Counts, FileStyle, RollLimits};
+use super::format::Format;
+use super::lane::{Clock, LaneOptions, TreeSink};
+use super::machine;
+use super::name::IN_PROGRESS_SUFFIX;
+use super::pack::Compression;
+use super::path::{HostPart, PathTemplate};
+use super::store::Store;
+use super::time::Rounding;
+
+/// Longest prefix and suffix in bytes: with a prefix, 60 bytes of positions and a suffix a name stays under the 255
+/// that file systems allow.
+const AFFIX_BYTES_MAX: usize = 64;
+
+/// What the options say that all sinks of files have.
+#[derive(Debug)]
+pub(crate) struct TreeSpec {
+    pub(crate) template: PathTemplate,
+    time: EventTime,
+    /// `None`: that of this machine.
+    zone: Option<TimeZone>,
+    rounding: Option<Rounding>,
+    pub(crate) lane: LaneOptions,
+}
+
+impl TreeSpec {
+    /// Checks what the table cannot. Reads the time zone database, so that a wrong name is found before the start.
+    pub(crate) fn from_options(
+        options: &Options,
+        path: &str,
+        counts: Counts,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let template = template(options, path, diagnostics);
+        let prefix = affix(options, "prefix", options.text("prefix"), diagnostics);
+        let compression = compression(options, diagnostics);
+        let format = if options.choice("format") == "json" { Format::Json } else { Format::Text };
+        let suffix = match options.text_opt("suffix") {
+            Some(suffix) => suffix_option(options, suffix, diagnostics),
+            None => compression.map(|compression| format!("{}{}", format.suffix(), compression.suffix())),
+        };
+        let zone = zone(options, diagnostics);
+        let rounding = rounding(options, diagnostics);
+        let limits = limits(options);
+        if limits.time.is_none() && limits.idle.is_none() {
+            let message = "without roll_time and roll_idle a quiet file is never finished";
+            let hint = "set roll_idle, so that its events get acknowledged";
+            diagnostics.push(options.warning("roll_time", message).with_hint(hint));
+        }
+        let (template, compression) = (template?, compression?);
+        let block_bytes = compression.block_bytes();
+        let style = FileStyle { prefix: prefix?, suffix: suffix?, block_bytes, counts, limits };
+        let open_files_max = usize::try_from(options.count("open_files_max")).unwrap_or(usize::MAX);
+        Some(Self {
+            template,
+            time: if options.choice("time") == "arrival" { EventTime::Arrival } else { EventTime::Event },
+            zone: zone?,
+            rounding: rounding?,
+            lane: LaneOptions { style, format, compression, open_files_max },
+        })
+    }
+
+    /// The template with the name of this machine in it.
+    pub(crate) fn named_template(&self, sink: &str) -> Result<PathTemplate, StartError> {
+        let mut template = self.template.clone();
+        if template.host_parts().next().is_some() {
+            name_host(&mut template, sink)?;
+        }
+        Ok(template)
+    }
+
+    /// The lane, over `store`.
+    pub(crate) fn open<S: Store>(
+        &self,
+        context: &SinkContext,
+        template: PathTemplate,
+        store: S,
+        clock: Clock,
+    ) -> Result<TreeSink<S>, StartError> {
+        let zone = self.zone.clone().unwrap_or_else(TimeZone::system);
+        let buckets = Buckets::new(template, self.time, zone, self.rounding);
+        TreeSink::new(context.clone(), self.lane.clone(), buckets, store, clock)
+            .map_err(|error| StartError::new(format!("sink {}: no memory for compression", context.name), error))
+    }
+
+    /// A block for each open file, two and some tables for packing, and what is remembered of directories.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let blocks = self.lane.open_files_max as u64 + 2;
+        let directories = BUCKETS_MAX as u64 * BUCKET_BYTES;
+        blocks * self.lane.style.block_bytes as u64 + self.lane.compression.table_bytes() + directories
+    }
+}
+
+/// A day in milliseconds.
+pub(crate) const DAY_MS: u64 = 86_400_000;
+
+/// Option `prefix`.
+pub(crate) const PREFIX: OptionSpec = OptionSpec::defaulted(
+    "prefix",
+    Kind::Text,
+    "events",
+    "How names of files begin. Sinks that write below the same directory need different prefixes; after a change of what path means, another prefix keeps old and new files apart.",
+);
+/// Option `suffix`.
+pub(crate) const SUFFIX: OptionSpec = OptionSpec::unset(
+    "suffix",
+    Kind::Text,
+    "How names of finished files end; the default follows format and compression: .log or .json, then .gz or .zst.",
+)
+.example(".log");
+/// Option `compression_level`.
+pub(crate) const COMPRESSION_LEVEL: OptionSpec = OptionSpec::unset(
+    "compression_level",
+    Kind::Count { min: 1, max: 22 },
+    "gzip: 1 to 9, default 6. zstd: 1 to 22, default 3.",
+)
+.example("3");
+/// Option `time`.
+pub(crate) const TIME: OptionSpec = OptionSpec::defaulted(
+    "time",
+    Kind::Choice(&[
+        ("event", "the header timestamp; the arrival where an event has none"),
+        ("arrival", "when the event reached this agent"),
+    ]),
+    "event",
+    "Which time the path shows.",
+);
+/// Option `time_zone`.
+pub(crate) const TIME_ZONE: OptionSpec = OptionSpec::defaulted(
+    "time_zone",
+    Kind::Text,
+    "local",
+    "The time zone of times in the path: local, UTC, or a name such as Europe/London.",
+);
+/// Option `round`.
+pub(crate) const ROUND: OptionSpec = OptionSpec::unset(
+    "round",
+    Kind::Duration { min_ms: 1_000, max_ms: DAY_MS },
+    "Rounds times in the path down: whole seconds or minutes up to 60, or hours up to 24. %t is never rounded.",
+)
+.example("10 m");
+/// Option `missing_header`.
+pub(crate) const MISSING_HEADER: OptionSpec = OptionSpec::defaulted(
+    "missing_header",
+    Kind::Text,
+    "unknown",
+    "Stands in the path for a header that an event lacks.",
+);
+/// Option `roll_events`.
+pub(crate) const ROLL_EVENTS: OptionSpec = OptionSpec::defaulted(
+    "roll_events",
+    Kind::COUNT,
+    "0",
+    "A file is finished when it holds so many events. 0: never for their number.",
+);
+/// Option `roll_time`.
+pub(crate) const ROLL_TIME: OptionSpec = OptionSpec::defaulted(
+    "roll_time",
+    Kind::Duration { min_ms: 0, max_ms: 7 * DAY_MS },
+    "30 s",
+    "A file is finished so long after its first event. With a durable channel events are acknowledged only then, so it bounds what the channel keeps and what a crash repeats. 0 s: never for its age.",
+);
+/// Option `roll_idle`.
+pub(crate) const ROLL_IDLE: OptionSpec = OptionSpec::unset(
+    "roll_idle",
+    Kind::Duration { min_ms: 100, max_ms: 7 * DAY_MS },
+    "A file is finished when nothing was written to it for so long.",
+)
+.example("10 s");
+
+/// Asks the system for what `%[...]` stands for.
+fn name_host(template: &mut PathTemplate, sink: &str) -> Result<(), StartError> {
+    let failed = |error| StartError::new(format!("sink {sink}: the name of this machine is needed for path"), error);
+    let name = machine::host_name().map_err(failed)?;
+    let mut values = Vec::new();
+    for part in template.host_parts().collect::<Vec<_>>() {
+        let value = match part {
+            HostPart::Name => Ok(name.clone()),
+            HostPart::FullName => machine::full_host_name(&name),
+            HostPart::Address => host_address(&name),
+        };
+        values.push((part, value.map_err(failed)?));
+    }
+    template.set_host(|part| {
+        let value = values.iter().find(|(known, _)| *known == part);
+        value.map(|(_, value)| value.clone()).unwrap_or_default()
+    });
+    Ok(())
+}
+
+fn host_address(name: &str) -> std::io::Result<String> {
+    let mut addresses = std::net::ToSocketAddrs::to_socket_addrs(&(name, 0))?;
+    let first = addresses.next().ok_or_else(|| std::io::Error::other(format!("{name} has no address")))?;
+    Ok(first.ip().to_string())
+}
+
+fn template(options: &Options, path: &str, diagnostics: &mut Diagnostics) -> Option<PathTemplate> {
+    match PathTemplate::parse(path, options.text("missing_header")) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            diagnostics.push(options.error("path", error.to_string()));
+            None
+        }
+    }
+}
+
+/// A part of a file name: `None` after an error.
+fn affix(options: &Options, option: &str, text: &str, diagnostics: &mut Diagnostics) -> Option<String> {
+    let message = if text.len() > AFFIX_BYTES_MAX {
+        format!("longer than {AFFIX_BYTES_MAX} bytes: names of files have at most 255, and need some for positions")
+    } else if text.contains('/') || text.chars().any(char::is_control) {
+        "part of a file name, so it can have no / and no control character".to_owned()
+    } else if text.contains('%') {
+        "escapes are possible in path only".to_owned()
+    } else if option == "prefix" && (text.is_empty() || text.starts_with('.')) {
+        "a prefix is needed, and files that begin with a dot are hidden".to_owned()
+    } else {
+        return Some(text.to_owned());
+    };
+    diagnostics.push(options.error(option, message));
+    None
+}
+
+fn suffix_option(options: &Options, suffix: &str, diagnostics: &mut Diagnostics) -> Option<String> {
+    let suffix = affix(options, "suffix", suffix, diagnostics)?;
+    if suffix.ends_with(IN_PROGRESS_SUFFIX) || !(suffix.is_empty() || suffix.starts_with('.')) {
+        let message = "a suffix begins with a dot, and .tmp is for files in progress";
+        diagnostics.push(options.error("suffix", message));
+        return None;
+    }
+    Some(suffix)
+}
+
+fn compression(options: &Options, diagnostics: &mut Diagnostics) -> Option<Compression> {
+    let level = options.count_opt("compression_level").map(|level| level as u32);
+    match (options.choice("compression"), level) {
+        ("gzip", Some(level)) if level > 9 => {
+            diagnostics.push(options.error("compression_level", "gzip has levels 1 to 9"));
+            None
+        }
+        ("gzip", level) => Some(Compression::Gzip(level.unwrap_or(6))),
+        ("zstd", level) => Some(Compression::Zstd(level.unwrap_or(3).cast_signed())),
+        (_, level) => {
+            if level.is_some() {
+                let warning = options.warning("compression_level", "without compression the level means nothing");
+                diagnostics.push(warning.with_hint("set compression, or leave compression_level out"));
+            }
+            Some(Compression::None)
+        }
+    }
+}
+
+/// The outer `None` after an error, the inner one for the zone of this machine.
+fn zone(options: &Options, diagnostics: &mut Diagnostics) -> Option<Option<TimeZone>> {
+    let name = options.text("time_zone");
+    if name == "local" {
+        return Some(None);
+    }
+    match TimeZone::get(name) {
+        Ok(zone) => Some(Some(zone)),
+        Err(error) => {
+            let message = format!("time zone {name:?} is unknown here: {error}");
+            let hint = "write local, UTC, or a name of the time zone database such as Europe/London";
+            diagnostics.push(options.error("time_zone", message).with_hint(hint));
+            None
+        }
+    }
+}
+
+/// The outer `None` after an error.
+fn rounding(options: &Options, diagnostics: &mut Diagnostics) -> Option<Option<Rounding>> {
+    let Some(every) = options.duration_opt("round") else { return Some(None) };
+    let rounding = Rounding::new(every);
+    if rounding.is_none() {
+        let message = "times round to whole seconds or minutes up to 60, or to hours up to 24";
+        diagnostics.push(options.error("round", message));
+    }
+    rounding.map(Some)
+}
+
+fn limits(options: &Options) -> RollLimits {
+    RollLimits {
+        bytes: Some(options.bytes("roll_bytes")).filter(|bytes| *bytes > 0),
+        events: Some(options.count("roll_events")).filter(|events| *events > 0),
+        time: Some(options.duration("roll_time")).filter(|time| *time > Duration::ZERO),
+        idle: options.duration_opt("roll_idle"),
+    }
+}
