@@ -1,1 +1,3 @@
 //! HDFS client: Hadoop's own protocol and WebHDFS behind one trait.
+
+pub mod configuration;
