@@ -1,3 +1,10 @@
 //! HDFS client: Hadoop's own protocol and WebHDFS behind one trait.
 
 pub mod configuration;
+mod error;
+mod filesystem;
+pub mod local;
+
+pub use error::{HdfsError, HdfsErrorKind};
+pub use filesystem::{CreateOptions, FileReader, FileSystem, FileWriter, Space, Status};
+pub use local::LocalFileSystem;
