@@ -4,7 +4,9 @@ pub mod configuration;
 mod error;
 mod filesystem;
 pub mod local;
+pub mod webhdfs;
 
 pub use error::{HdfsError, HdfsErrorKind};
 pub use filesystem::{CreateOptions, FileReader, FileSystem, FileWriter, Space, Status};
 pub use local::LocalFileSystem;
+pub use webhdfs::{WebHdfs, WebHdfsOptions};

@@ -74,8 +74,8 @@ pub(super) fn space(path: &Path) -> io::Result<Space> {
     if unsafe { libc::statvfs(path.as_ptr(), &mut found) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    let [all, free, available] = [found.f_blocks, found.f_bfree, found.f_bavail]
-        .map(|blocks| (found.f_frsize as u64).saturating_mul(blocks as u64));
+    let [all, free, available] =
+        [found.f_blocks, found.f_bfree, found.f_bavail].map(|blocks| found.f_frsize.saturating_mul(blocks));
     Ok(Space { bytes: all, used_bytes: all.saturating_sub(free), remaining_bytes: available })
 }
 

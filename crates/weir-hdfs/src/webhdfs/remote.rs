@@ -1,0 +1,91 @@
+//! What servers answer when they do not do it.
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use crate::HdfsErrorKind;
+
+/// A `RemoteException`, or what is said in its place.
+pub(super) struct Refusal {
+    pub(super) kind: HdfsErrorKind,
+    /// Another NameNode, or the same one a little later, may do it.
+    pub(super) retry: bool,
+    pub(super) detail: String,
+}
+
+#[derive(Deserialize)]
+struct Wrapped {
+    #[serde(rename = "RemoteException")]
+    exception: Exception,
+}
+
+#[derive(Deserialize)]
+struct Exception {
+    exception: String,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+/// Reads an answer that is no success.
+pub(super) fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
+    if let Ok(Wrapped { exception }) = serde_json::from_slice(body) {
+        let message = exception.message.unwrap_or_default();
+        let (kind, retry) = class(&exception.exception, &message);
+        let line = message.lines().next().unwrap_or_default();
+        return Refusal { kind, retry, detail: format!("{}: {line}", exception.exception) };
+    }
+    let (kind, retry) = match status {
+        StatusCode::UNAUTHORIZED => (HdfsErrorKind::PermissionDenied, false),
+        StatusCode::FORBIDDEN => (HdfsErrorKind::PermissionDenied, false),
+        StatusCode::NOT_FOUND => (HdfsErrorKind::Other, false),
+        _ => (HdfsErrorKind::Unavailable, status.is_server_error()),
+    };
+    let hint = match status {
+        StatusCode::UNAUTHORIZED => ": the server wants proof of who we are (Kerberos, or a token)",
+        StatusCode::NOT_FOUND => ": there is no WebHDFS at this address",
+        _ => "",
+    };
+    Refusal { kind, retry, detail: format!("HTTP status {status}{hint}") }
+}
+
+/// Kind of an exception of Hadoop, and whether it passes.
+fn class(exception: &str, message: &str) -> (HdfsErrorKind, bool) {
+    use HdfsErrorKind as Kind;
+    let kind = match exception {
+        "FileNotFoundException" => Kind::NotFound,
+        "FileAlreadyExistsException" => Kind::AlreadyExists,
+        "AccessControlException" | "AuthorizationException" | "SecurityException" | "AuthenticationException" => {
+            Kind::PermissionDenied
+        }
+        "SafeModeException" => Kind::SafeMode,
+        "StandbyException" | "ObserverRetryOnActiveException" => return (Kind::Standby, true),
+        // A NameNode that starts; in safe mode it says so in the message.
+        "RetriableException" if message.contains("safe mode") => return (Kind::SafeMode, false),
+        "RetriableException" | "ServerTooBusyException" => return (Kind::Unavailable, true),
+        "DSQuotaExceededException"
+        | "NSQuotaExceededException"
+        | "QuotaByStorageTypeExceededException"
+        | "DiskOutOfSpaceException" => Kind::NoSpace,
+        "AlreadyBeingCreatedException" | "RecoveryInProgressException" | "LeaseExpiredException" => Kind::LeaseHeld,
+        "ChecksumException" | "BlockMissingException" | "CorruptMetaHeaderException" => Kind::Corrupt,
+        "ConnectException"
+        | "NoRouteToHostException"
+        | "EOFException"
+        | "SocketException"
+        | "SocketTimeoutException"
+        | "ConnectTimeoutException"
+        | "ClosedChannelException" => Kind::Unavailable,
+        "UnsupportedOperationException" => Kind::Unsupported,
+        "IllegalArgumentException" if message.contains("\"op\"") || message.contains("Invalid operation") => {
+            Kind::Unsupported
+        }
+        // No class of their own: nodes are full, down or excluded, and the NameNode does not say which.
+        _ if message.contains("could only be written to") || message.contains("Failed to find datanode") => {
+            Kind::Unavailable
+        }
+        _ if message.contains("out of space") || message.contains("No space left") => Kind::NoSpace,
+        _ if message.contains("All datanodes") || message.contains("Unable to create new block") => Kind::Unavailable,
+        _ => Kind::Other,
+    };
+    (kind, false)
+}
