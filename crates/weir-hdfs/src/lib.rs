@@ -2,11 +2,13 @@
 
 pub mod configuration;
 mod error;
+pub mod fallback;
 mod filesystem;
 pub mod local;
 pub mod webhdfs;
 
 pub use error::{HdfsError, HdfsErrorKind};
+pub use fallback::{Fallback, FallbackCounters};
 pub use filesystem::{CreateOptions, FileReader, FileSystem, FileWriter, Space, Status};
 pub use local::LocalFileSystem;
 pub use webhdfs::{WebHdfs, WebHdfsOptions};

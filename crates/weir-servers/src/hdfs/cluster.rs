@@ -18,6 +18,7 @@ use crate::{ControlError, StartError, Tuning, Watch, http, ports};
 const NAMENODE: &str = "org.apache.hadoop.hdfs.server.namenode.NameNode";
 const DATANODE: &str = "org.apache.hadoop.hdfs.server.datanode.DataNode";
 const SHELL: &str = "org.apache.hadoop.fs.FsShell";
+const ADMIN: &str = "org.apache.hadoop.hdfs.tools.DFSAdmin";
 /// Ports of a process: data, web, inner requests. The NameNode has no data and answers its clients where DataNodes have it.
 const PORTS_EACH: usize = 3;
 /// Processes end on SIGTERM within a second or two.
@@ -183,6 +184,14 @@ impl Cluster {
     /// [`RunError`] if it fails.
     pub fn shell(&self, arguments: &[&str], input: &[u8]) -> Result<Output, RunError> {
         self.distribution.run(&self.configuration(), self.home.path(), SHELL, arguments, input)
+    }
+
+    /// Hadoop's own administration: `["-safemode", "enter"]`. 3 to 5 s a call.
+    ///
+    /// # Errors
+    /// [`RunError`] if it fails.
+    pub fn admin(&self, arguments: &[&str]) -> Result<Output, RunError> {
+        self.distribution.run(&self.configuration(), self.home.path(), ADMIN, arguments, b"")
     }
 
     /// How many DataNodes the NameNode takes for alive. A killed one counts for 14 s.

@@ -1,0 +1,13 @@
+//! These clients against a real HDFS. Ignored, with the reason, where it cannot be had.
+
+mod web;
+
+use libtest_mimic::Arguments;
+use weir_servers::hdfs::Distribution;
+
+fn main() -> std::process::ExitCode {
+    let hdfs = Distribution::find();
+    let mut trials = Vec::new();
+    trials.extend(web::trials(&hdfs));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
