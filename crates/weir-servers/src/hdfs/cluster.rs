@@ -318,6 +318,14 @@ impl Cluster {
             return Ok(None);
         }
         let reason = match self.namenode.asked("NameNode,name=FSNamesystemState") {
+            // Kerberos guards its web server, too; each DataNode said above that the NameNode knows it.
+            Err(error) if error.to_string().starts_with("status 401") => {
+                let log = fs::read_to_string(self.namenode.server.log()).unwrap_or_default();
+                if log.contains("Leaving safe mode") {
+                    return Ok(None);
+                }
+                "it is in safe mode".to_owned()
+            }
             Err(error) => error.to_string(),
             Ok(state) if number_of(&state, "NumLiveDataNodes").is_none_or(|live| live < up) => {
                 format!("it does not know {up} DataNodes")
