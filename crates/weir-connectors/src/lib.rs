@@ -10,6 +10,7 @@ pub mod kafka;
 pub mod logger;
 pub mod null;
 mod registry;
+pub mod solr;
 pub mod r#static;
 pub mod syslog;
 pub mod timestamp;

@@ -23,6 +23,7 @@ pub fn registry() -> Registry {
             crate::kafka::sink::kafka_sink_type(),
             crate::logger::logger_sink_type(),
             crate::null::null_sink_type(),
+            crate::solr::solr_sink_type(),
         ],
     }
 }

@@ -2,6 +2,7 @@
 
 mod channel;
 mod hub;
+mod solr;
 mod source;
 
 use libtest_mimic::Arguments;
@@ -19,6 +20,7 @@ fn main() -> std::process::ExitCode {
         return std::process::ExitCode::SUCCESS;
     }
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
+    let solr_cloud = weir_servers::solr::Distribution::find();
     let trials = vec![
         trial("old_broker_sources_share", &old, || source::agents_share_and_take_over(Version::V3_9)),
         trial("sources_share", &current, || source::agents_share_and_take_over(Version::V4_3)),
@@ -28,6 +30,7 @@ fn main() -> std::process::ExitCode {
         trial("channels_killed", &current, || channel::killed_agents_lose_nothing(Version::V4_3)),
         trial("old_broker_storm", &old, || channel::a_storm_of_rebalances(Version::V3_9)),
         trial("storm", &current, || channel::a_storm_of_rebalances(Version::V4_3)),
+        trial("solr_every_event_is_found", &solr_cloud, solr::every_event_is_found),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

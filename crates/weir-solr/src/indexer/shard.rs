@@ -1,0 +1,249 @@
+//! The queue of one shard, and the task that empties it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use super::Shared;
+use super::collection::Collection;
+use super::request::{Outcome, Refusal};
+use super::submission::{HandedBack, Queued};
+use super::window::Window;
+use crate::document::Encoding;
+use crate::error::{ErrorClass, RequestError};
+
+/// One shard of one collection; `name` is empty where any node takes documents.
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) name: String,
+    pub(super) collection: Arc<Collection>,
+    pub(super) shared: Arc<Shared>,
+    /// Held for a few moves of documents; never across a wait.
+    queue: Mutex<Queue>,
+    pushed: Notify,
+}
+
+#[derive(Debug)]
+struct Queue {
+    documents: VecDeque<Queued>,
+    bytes: usize,
+    encoding: Encoding,
+    /// When the first of `documents` came.
+    since: Instant,
+    is_running: bool,
+    window: Window,
+    paused_until: Option<Instant>,
+    /// Since when nothing was accepted although it was tried.
+    troubled_since: Option<Instant>,
+}
+
+/// What the task does next.
+enum Next {
+    Send(Vec<Queued>, Encoding),
+    /// For a moment, or for news.
+    Wait(Option<Instant>),
+    /// Nothing is queued.
+    Idle,
+}
+
+impl Shard {
+    pub(super) fn new(name: &str, collection: Arc<Collection>, shared: Arc<Shared>) -> Self {
+        let queue = Queue {
+            documents: VecDeque::new(),
+            bytes: 0,
+            encoding: Encoding::default(),
+            since: Instant::now(),
+            is_running: false,
+            window: Window::new(&shared.options),
+            paused_until: None,
+            troubled_since: None,
+        };
+        Self { name: name.to_owned(), collection, shared, queue: Mutex::new(queue), pushed: Notify::new() }
+    }
+
+    /// Adds documents, and starts the task if it does not run.
+    pub(super) fn push(self: &Arc<Self>, documents: Vec<Queued>, encoding: Encoding) {
+        let starts = {
+            let mut queue = self.queue.lock();
+            if queue.documents.is_empty() {
+                queue.since = Instant::now();
+            }
+            queue.encoding = encoding;
+            queue.bytes += documents.iter().map(|document| document.bytes().len()).sum::<usize>();
+            queue.documents.extend(documents);
+            !std::mem::replace(&mut queue.is_running, true)
+        };
+        if starts {
+            tokio::spawn(self.clone().run());
+        } else {
+            self.pushed.notify_one();
+        }
+    }
+
+    /// Sends until there is nothing left to send.
+    async fn run(self: Arc<Self>) {
+        let mut requests: JoinSet<Outcome> = JoinSet::new();
+        loop {
+            while let Some(outcome) = requests.try_join_next() {
+                self.learn(outcome.ok()).await;
+            }
+            match self.next(requests.len()) {
+                Next::Send(documents, encoding) => {
+                    requests.spawn(self.clone().request(documents, encoding));
+                }
+                Next::Wait(until) => {
+                    tokio::select! {
+                        Some(outcome) = requests.join_next() => self.learn(outcome.ok()).await,
+                        () = wait_until(until) => {}
+                        () = self.pushed.notified() => {}
+                    }
+                }
+                Next::Idle if requests.is_empty() => return,
+                Next::Idle => {
+                    tokio::select! {
+                        Some(outcome) = requests.join_next() => self.learn(outcome.ok()).await,
+                        () = self.pushed.notified() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn next(&self, in_flight: usize) -> Next {
+        let mut queue = self.queue.lock();
+        if queue.documents.is_empty() {
+            queue.is_running = in_flight > 0;
+            return Next::Idle;
+        }
+        let now = Instant::now();
+        if let Some(until) = queue.paused_until.filter(|until| *until > now) {
+            return Next::Wait(Some(until));
+        }
+        if in_flight >= queue.window.requests() {
+            return Next::Wait(None);
+        }
+        let (documents, bytes) = (queue.window.documents(), queue.window.bytes());
+        let ripe = queue.since + self.shared.options.linger;
+        if queue.documents.len() < documents && queue.bytes < bytes && ripe > now {
+            return Next::Wait(Some(ripe));
+        }
+        let batch = queue.take(documents, bytes);
+        queue.since = now;
+        Next::Send(batch, queue.encoding)
+    }
+
+    /// Draws conclusions from what became of a request. `None` if its task was ended, and its documents with it.
+    async fn learn(self: &Arc<Self>, outcome: Option<Outcome>) {
+        let Some(outcome) = outcome else { return };
+        let subject = format!("{}/{}", self.collection.name(), self.name);
+        let mut is_well = false;
+        {
+            let mut queue = self.queue.lock();
+            if outcome.accepted > 0 {
+                is_well = outcome.failure.is_none();
+                queue.troubled_since = None;
+            }
+            match outcome.refusal {
+                Some(Refusal::Documents) => queue.window.refused(),
+                Some(Refusal::TooLarge { bytes }) => queue.window.too_large(bytes),
+                None if outcome.failure.is_none() => queue.window.succeeded(),
+                None => {}
+            }
+        }
+        self.shared.flight.settled.notify_waiters();
+        if is_well {
+            self.shared.set_trouble(&subject, None);
+        }
+        if let Some((error, documents)) = outcome.failure {
+            self.failed(&subject, &error, documents).await;
+        }
+    }
+
+    async fn failed(self: &Arc<Self>, subject: &str, error: &RequestError, documents: Vec<Queued>) {
+        let message = format!("{subject}: {}", error.chain());
+        // Documents are at fault only where the schema is: see `request`.
+        let is_permanent = matches!(error.class(), ErrorClass::Denied | ErrorClass::Documents);
+        tracing::debug!(subject, error = %error.chain(), documents = documents.len(), "a request failed");
+        let handed_back = {
+            let mut queue = self.queue.lock();
+            let now = Instant::now();
+            let since = *queue.troubled_since.get_or_insert(now);
+            let pause = queue.window.failed(fastrand::f64()).max(error.retry_after().unwrap_or_default());
+            queue.paused_until = Some(now + pause);
+            queue.put_back(documents);
+            let is_over = is_permanent || since.elapsed() >= self.shared.options.hand_back_after;
+            if is_over {
+                queue.troubled_since = None;
+                queue.take(usize::MAX, usize::MAX)
+            } else {
+                Vec::new()
+            }
+        };
+        self.shared.set_trouble(subject, Some(message.clone()));
+        let hand_back = HandedBack { message, is_permanent };
+        for document in handed_back {
+            document.hand_back(&hand_back);
+        }
+        if error.class() == ErrorClass::Moved {
+            self.look_again().await;
+        }
+    }
+
+    /// Asks who leads now; if the shard is not there any more its documents go where they belong now.
+    async fn look_again(self: &Arc<Self>) {
+        let before = self.collection.state();
+        let Ok(state) = self.collection.refresh(&self.shared).await else { return };
+        let range = |state: &crate::state::CollectionState| {
+            state.shards.iter().find(|shard| shard.name == self.name).and_then(|shard| shard.range)
+        };
+        let moved = match state.is_routed_by_id {
+            true => self.name.is_empty() || before.is_none_or(|before| range(&before) != range(&state)),
+            false => !self.name.is_empty(),
+        };
+        // Documents in requests come back to this queue, find out the same way, and follow.
+        if moved || (state.is_routed_by_id && range(&state).is_none()) {
+            let (documents, encoding) = {
+                let mut queue = self.queue.lock();
+                (queue.take(usize::MAX, usize::MAX), queue.encoding)
+            };
+            self.collection.place(&self.shared, documents, encoding);
+        }
+    }
+}
+
+impl Queue {
+    /// The first documents, at least one, within the limits.
+    fn take(&mut self, documents: usize, bytes: usize) -> Vec<Queued> {
+        let (mut count, mut sum) = (0, 0);
+        for document in self.documents.iter().take(documents) {
+            sum += document.bytes().len();
+            if sum > bytes && count > 0 {
+                break;
+            }
+            count += 1;
+        }
+        let taken: Vec<_> = self.documents.drain(..count).collect();
+        self.bytes -= taken.iter().map(|document| document.bytes().len()).sum::<usize>();
+        taken
+    }
+
+    /// Back to the front, in their order.
+    fn put_back(&mut self, documents: Vec<Queued>) {
+        for document in documents.into_iter().rev() {
+            self.bytes += document.bytes().len();
+            self.documents.push_front(document);
+        }
+    }
+}
+
+async fn wait_until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
