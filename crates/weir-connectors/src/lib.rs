@@ -5,6 +5,7 @@
 
 pub mod files;
 pub mod generate;
+pub mod hdfs;
 pub mod host;
 pub mod kafka;
 pub mod logger;

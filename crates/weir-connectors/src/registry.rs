@@ -20,6 +20,7 @@ pub fn registry() -> Registry {
         channels: vec![memory_channel_type(), file_channel_type(), crate::kafka::channel::kafka_channel_type()],
         sinks: vec![
             crate::files::files_sink_type(),
+            crate::hdfs::hdfs_sink_type(),
             crate::kafka::sink::kafka_sink_type(),
             crate::logger::logger_sink_type(),
             crate::null::null_sink_type(),

@@ -32,6 +32,8 @@ pub trait SinkSpec: Send + Sync {
 pub struct SinkContext {
     /// Name of the sink in the configuration.
     pub name: String,
+    /// Name of the agent.
+    pub agent: String,
     /// Where the agent keeps state, if it has a place for it.
     pub data_dir: Option<PathBuf>,
     /// Whether the channel keeps events until they are acknowledged, over a crash. If it does not, holding back

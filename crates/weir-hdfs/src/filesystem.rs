@@ -16,6 +16,8 @@ pub struct CreateOptions {
     pub overwrite: bool,
     /// Permission bits; 0o644 if absent, before the cluster's mask.
     pub permission: Option<u16>,
+    /// Whether it is an error if the directory is not there, as of Unix; else it is made with those above it, as Hadoop does.
+    pub parent_must_exist: bool,
 }
 
 /// What is known of a path.

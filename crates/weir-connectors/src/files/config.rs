@@ -32,25 +32,8 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
         .example("/var/log/weir/%{host}/%Y/%m/%d"),
         options::PREFIX,
         options::SUFFIX,
-        OptionSpec::defaulted(
-            "format",
-            Kind::Choice(&[
-                ("text", "the body and a line feed; line feeds in the body stay as they are"),
-                ("json", "one object per line: timestamp, the other headers, body (body_base64 if it is not UTF-8)"),
-            ]),
-            "text",
-            "What is written of an event.",
-        ),
-        OptionSpec::defaulted(
-            "compression",
-            Kind::Choice(&[
-                ("none", "fastest, and readable while it is written"),
-                ("gzip", "for readers that have nothing else"),
-                ("zstd", "smaller and many times faster than gzip"),
-            ]),
-            "none",
-            "Compression of files, in blocks of 512 KiB of text that each stand for themselves.",
-        ),
+        options::FORMAT,
+        options::COMPRESSION,
         options::COMPRESSION_LEVEL,
         options::TIME,
         options::TIME_ZONE,

@@ -19,5 +19,7 @@ pub(crate) mod options;
 pub(crate) mod pack;
 pub(crate) mod path;
 mod pending;
+#[cfg(test)]
+pub(crate) mod rig;
 pub(crate) mod store;
 pub(crate) mod time;

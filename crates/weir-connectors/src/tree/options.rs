@@ -23,7 +23,7 @@ use super::time::Rounding;
 const AFFIX_BYTES_MAX: usize = 64;
 
 /// What the options say that all sinks of files have.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TreeSpec {
     pub(crate) template: PathTemplate,
     time: EventTime,
@@ -118,6 +118,27 @@ pub(crate) const SUFFIX: OptionSpec = OptionSpec::unset(
     "How names of finished files end; the default follows format and compression: .log or .json, then .gz or .zst.",
 )
 .example(".log");
+/// Option `format`.
+pub(crate) const FORMAT: OptionSpec = OptionSpec::defaulted(
+    "format",
+    Kind::Choice(&[
+        ("text", "the body and a line feed; line feeds in the body stay as they are"),
+        ("json", "one object per line: timestamp, the other headers, body (body_base64 if it is not UTF-8)"),
+    ]),
+    "text",
+    "What is written of an event.",
+);
+/// Option `compression`.
+pub(crate) const COMPRESSION: OptionSpec = OptionSpec::defaulted(
+    "compression",
+    Kind::Choice(&[
+        ("none", "fastest, and readable while it is written"),
+        ("gzip", "for readers that have nothing else"),
+        ("zstd", "smaller and many times faster than gzip"),
+    ]),
+    "none",
+    "Compression of files, in blocks of 512 KiB of text that each stand for themselves.",
+);
 /// Option `compression_level`.
 pub(crate) const COMPRESSION_LEVEL: OptionSpec = OptionSpec::unset(
     "compression_level",

@@ -213,6 +213,7 @@ impl Agent {
 fn sink_context(sink: &Planned<dyn SinkSpec>, plan: &Plan, group: &Arc<Group>, positions: &[Position]) -> SinkContext {
     SinkContext {
         name: sink.name.clone(),
+        agent: plan.agent.text("name").to_owned(),
         data_dir: plan.agent.path_opt("data_dir").map(Into::into),
         channel_is_durable: group.channel().is_durable(),
         positions: positions.to_vec(),

@@ -101,10 +101,11 @@ fn status(name: &str, found: &Metadata) -> Status {
 impl FileSystem for LocalFileSystem {
     async fn create(&self, path: &str, options: &CreateOptions) -> Result<Box<dyn FileWriter>, HdfsError> {
         let (overwrite, mode) = (options.overwrite, options.permission.unwrap_or(FILE_PERMISSION));
+        let makes_parent = !options.parent_must_exist;
         let place = self.place("create", path)?;
         let parent = place.parent().map(Path::to_owned);
         let file = self.run("create", path, move |place| {
-            if let Some(parent) = place.parent() {
+            if let Some(parent) = place.parent().filter(|_| makes_parent) {
                 disk::make_folders(parent)?;
             }
             let mut how = OpenOptions::new();

@@ -81,7 +81,7 @@ impl FileSystem for WebHdfs {
         }
         let mut query = vec![
             ("overwrite", options.overwrite.to_string()),
-            ("createparent", "true".to_owned()),
+            ("createparent", (!options.parent_must_exist).to_string()),
             // Every block is on disk when it is complete.
             ("createflag", "CREATE,SYNC_BLOCK".to_owned()),
         ];

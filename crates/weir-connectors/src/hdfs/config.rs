@@ -1,0 +1,193 @@
+//! Sink type `hdfs`: options, and the start of the sink.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, Options, TypeSpec};
+use weir_engine::registry::SinkType;
+use weir_engine::sink::{Sink, SinkContext, SinkSpec};
+use weir_engine::source::StartError;
+use weir_hdfs::{CreateOptions, FileSystem};
+
+use super::connect::{Connection, Place};
+use super::store::{Hdfs, HdfsOptions};
+use crate::kafka::runtime::IoThread;
+use crate::tree::file::Counts;
+use crate::tree::lane::{Clock, TreeSink};
+use crate::tree::options::{self, DAY_MS, TreeSpec};
+
+/// Most of a block that is gathered by the client of one file before it is sent.
+const CLIENT_QUEUE_BYTES: u64 = 4 << 20;
+
+pub(super) static SPEC: TypeSpec = TypeSpec {
+    kind: ComponentKind::Sink,
+    name: "hdfs",
+    aliases: &[],
+    summary: "Writes events to files of an HDFS (WebHDFS, HttpFS) or a mounted folder; each event once, also over crashes and moving partitions if the channel is durable.",
+    options: &[
+        OptionSpec::required(
+            "path",
+            Kind::Text,
+            "The directory of an event, as a URL: hdfs://HOST:PORT/..., hdfs://NAMESERVICE/..., webhdfs://, swebhdfs:// or file:///; a path alone is in the file system that fs.defaultFS of hadoop_conf names. Escapes as of sink files: %{HEADER}, %Y %m %d %H and the others, %[localhost], %% for a percent sign. Folders as Hive wants them are text: dt=%Y-%m-%d/hour=%H. Below the part before the first escape the sink keeps a folder .weir for files in progress.",
+        )
+        .example("hdfs://namenode:8020/events/%Y-%m-%d/%H"),
+        OptionSpec::unset(
+            "hadoop_conf",
+            Kind::Path,
+            "The folder with core-site.xml and hdfs-site.xml: addresses of name services, replication, Kerberos. Default: HADOOP_CONF_DIR, else none.",
+        )
+        .example("/etc/hadoop/conf"),
+        OptionSpec::unset(
+            "web_address",
+            Kind::Text,
+            "HOST:PORT of WebHDFS or HttpFS, for an hdfs:// path where no configuration says it.",
+        )
+        .example("namenode:9870"),
+        OptionSpec::unset(
+            "user",
+            Kind::Text,
+            "The user that writes, where the cluster asks for no proof. Default: HADOOP_USER_NAME, else that of the process.",
+        )
+        .example("weir"),
+        OptionSpec::unset("kerberos_principal", Kind::Text, "Who this agent is, with kerberos_keytab; else the ticket cache counts.")
+            .example("weir/edge1@EXAMPLE.ORG"),
+        OptionSpec::unset("kerberos_keytab", Kind::Path, "The keytab with the key of kerberos_principal.")
+            .example("/etc/weir/weir.keytab"),
+        OptionSpec::unset("ca", Kind::Path, "Authorities (PEM) besides those of the system, for WebHDFS over TLS.")
+            .example("/etc/weir/hdfs-ca.pem"),
+        OptionSpec::unset("replication", Kind::Count { min: 1, max: 512 }, "Copies of each block. Default: what the cluster's configuration says.")
+            .example("3"),
+        OptionSpec::unset(
+            "block_bytes",
+            Kind::Bytes { min: 4 << 10, max: 1 << 40 },
+            "Size of a block of a file. Default: what the cluster's configuration says.",
+        )
+        .example("128 MiB"),
+        options::PREFIX,
+        options::SUFFIX,
+        options::FORMAT,
+        options::COMPRESSION,
+        options::COMPRESSION_LEVEL,
+        options::TIME,
+        options::TIME_ZONE,
+        options::ROUND,
+        options::MISSING_HEADER,
+        OptionSpec::defaulted(
+            "roll_bytes",
+            Kind::BYTES,
+            "120 MiB",
+            "A file is finished when so many bytes are stored, as they are stored; it may be longer by a block of 512 KiB. A little under the block size of the cluster makes files of one block each. 0: never for its size.",
+        ),
+        options::ROLL_EVENTS,
+        OptionSpec::defaulted(
+            "roll_time",
+            Kind::Duration { min_ms: 0, max_ms: 7 * DAY_MS },
+            "1 min",
+            "A file is finished so long after its first event. With a durable channel events are acknowledged only then, so it bounds what the channel keeps and what a crash repeats. 0 s: never for its age.",
+        ),
+        options::ROLL_IDLE,
+        OptionSpec::defaulted(
+            "open_files_max",
+            Kind::Count { min: 1, max: 1024 },
+            "32",
+            "Most files open at a time; for another one, that which was not written for longest is finished. Each takes up to 5 MiB of memory while its blocks are on their way.",
+        ),
+        OptionSpec::unset(
+            "sync_interval",
+            Kind::Duration { min_ms: 100, max_ms: DAY_MS },
+            "Makes what a file holds readable and durable (hsync) when something is stored and this time has passed, before the file is finished. Over WebHDFS that ends a block each time.",
+        )
+        .example("10 s"),
+        OptionSpec::defaulted(
+            "call_timeout",
+            Kind::Duration { min_ms: 1_000, max_ms: 600_000 },
+            "30 s",
+            "A call to a NameNode that has had no answer after this time, over all NameNodes, has failed; so has a file that is not complete so long after its last byte.",
+        ),
+        OptionSpec::defaulted(
+            "write_timeout",
+            Kind::Duration { min_ms: 1_000, max_ms: 600_000 },
+            "10 s",
+            "A file that stands still for so long is given up: its events go to a new one, and the DataNode is not asked again for a minute.",
+        ),
+    ],
+};
+
+/// The type `hdfs`, for the registry.
+#[must_use]
+pub fn hdfs_sink_type() -> SinkType {
+    SinkType { spec: &SPEC, parse }
+}
+
+fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<dyn SinkSpec>> {
+    Some(Arc::new(HdfsSpec::from_options(&config.options, diagnostics)?))
+}
+
+/// The checked options of one sink.
+#[derive(Debug)]
+pub(super) struct HdfsSpec {
+    tree: TreeSpec,
+    connection: Connection,
+    create: CreateOptions,
+    sync_interval: Option<Duration>,
+}
+
+impl HdfsSpec {
+    /// Checks what the table cannot. Reads Hadoop's configuration, so that what is wrong in it is found before the start.
+    pub(super) fn from_options(options: &Options, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let place = Place::split(options.text("path"));
+        let tree = TreeSpec::from_options(options, place.template, Counts::Stored, diagnostics);
+        let connection = Connection::from_options(options, &place, diagnostics);
+        let create = CreateOptions {
+            replication: options.count_opt("replication").and_then(|copies| u16::try_from(copies).ok()),
+            block_bytes: options.bytes_opt("block_bytes"),
+            overwrite: false,
+            permission: None,
+            parent_must_exist: true,
+        };
+        let sync_interval = options.duration_opt("sync_interval");
+        Some(Self { tree: tree?, connection: connection?, create, sync_interval })
+    }
+
+    /// Opens the sink with a clock of the caller's, on `file_system`.
+    pub(super) fn open(
+        &self,
+        context: &SinkContext,
+        file_system: Arc<dyn FileSystem>,
+        io: IoThread,
+        clock: Clock,
+    ) -> Result<TreeSink<Hdfs>, StartError> {
+        let mut tree = self.tree.clone();
+        // Which agent wrote a file is part of its name, and of nothing that is compared.
+        tree.lane.style.suffix = format!(".{}{}", name_part(&context.agent), tree.lane.style.suffix);
+        let template = tree.named_template(&context.name)?;
+        let options = HdfsOptions {
+            sink: context.name.clone(),
+            root: template.root().to_string_lossy().trim_end_matches('/').to_owned(),
+            create: self.create.clone(),
+            sync_interval: self.sync_interval,
+        };
+        tree.open(context, template, Hdfs::new(options, file_system, io), clock)
+    }
+}
+
+/// What of an agent's name may stand in that of a file.
+fn name_part(agent: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    agent.chars().take(32).map(safe).collect()
+}
+
+impl SinkSpec for HdfsSpec {
+    fn memory_bytes(&self) -> u64 {
+        self.tree.memory_bytes() + self.tree.lane.open_files_max as u64 * CLIENT_QUEUE_BYTES
+    }
+
+    /// One lane: a directory has one file per partition at a time, or the names would claim what they do not hold.
+    fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
+        let failed = |error| StartError::new(format!("sink {}: no thread for its client", context.name), error);
+        let io = IoThread::start(&context.name).map_err(failed)?;
+        let file_system = self.connection.file_system(&context.name, &io)?;
+        let sink = self.open(context, file_system, io, Box::new(Instant::now))?;
+        Ok(vec![Box::new(sink)])
+    }
+}

@@ -1,0 +1,293 @@
+//! An HDFS as a store.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tracing::{info, warn};
+use weir_event::ChannelId;
+use weir_hdfs::{CreateOptions, FileSystem, FileWriter, HdfsError, HdfsErrorKind};
+
+use crate::kafka::runtime::IoThread;
+use crate::tree::name::InProgress;
+use crate::tree::store::{Published, Ready, Store, StoreError};
+
+/// The folder below the root with everything that is in progress.
+const IN_PROGRESS_FOLDER: &str = ".weir";
+/// Folders known to be there; when there are more they are asked for again.
+const FOLDERS_MAX: usize = 4096;
+
+/// What the store is told once.
+#[derive(Clone, Debug)]
+pub(super) struct HdfsOptions {
+    /// Name of the sink.
+    pub(super) sink: String,
+    /// Where paths begin, without a slash at the end.
+    pub(super) root: String,
+    /// How files are made.
+    pub(super) create: CreateOptions,
+    /// How old what is stored may become before it is synced.
+    pub(super) sync_interval: Option<Duration>,
+}
+
+/// Files in an HDFS.
+pub(super) struct Hdfs {
+    options: HdfsOptions,
+    file_system: Arc<dyn FileSystem>,
+    /// Tells this run of this agent from all others.
+    life: String,
+    /// Number of stays and files so far: no name comes twice.
+    count: u64,
+    /// Folders of the stays that go on.
+    stays: BTreeMap<ChannelId, String>,
+    /// Directories of finished files that are there.
+    folders: HashSet<PathBuf>,
+    /// After the file system, whose tasks run on it.
+    io: IoThread,
+}
+
+/// A file in progress.
+pub(super) struct HdfsFile {
+    path: PathBuf,
+    /// `None` once it is closed or given up.
+    writer: Option<Box<dyn FileWriter>>,
+    bytes: u64,
+    synced_at: Instant,
+}
+
+impl Hdfs {
+    pub(super) fn new(options: HdfsOptions, file_system: Arc<dyn FileSystem>, io: IoThread) -> Self {
+        let life = format!("{:016x}", fastrand::u64(..));
+        Self { options, file_system, life, count: 0, stays: BTreeMap::new(), folders: HashSet::new(), io }
+    }
+
+    /// Runs a task of the client on its own thread: transfers go on while this one compresses.
+    async fn run<T, F>(&self, task: impl FnOnce(Arc<dyn FileSystem>) -> F) -> Result<T, HdfsError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, HdfsError>> + Send + 'static,
+    {
+        let broken = |error: tokio::task::JoinError| HdfsError {
+            kind: HdfsErrorKind::Other,
+            operation: "use",
+            path: self.options.root.clone(),
+            peer: String::new(),
+            detail: error.to_string(),
+        };
+        self.io.spawn(task(self.file_system.clone())).await.unwrap_or_else(|error| Err(broken(error)))
+    }
+
+    fn count(&mut self) -> u64 {
+        self.count += 1;
+        self.count
+    }
+
+    /// The names of stays of this sink in this life; `.` is in no part of one.
+    fn own_stays(&self) -> String {
+        format!("{}.{}.", self.life, self.options.sink)
+    }
+}
+
+/// Makes the folder of a stay and removes those of all others.
+async fn begin_stay(
+    file_system: Arc<dyn FileSystem>,
+    partition: String,
+    stay: String,
+    life: String,
+    own: String,
+) -> Result<Vec<String>, HdfsError> {
+    file_system.make_directories(&format!("{partition}/{stay}"), None).await?;
+    let mut removed = Vec::new();
+    for found in file_system.list(&partition).await? {
+        // Another sink of this agent's group: it takes turns with this one and is no stranger.
+        let is_sibling = found.name.starts_with(&life) && !found.name.starts_with(&own);
+        if found.name == stay || is_sibling {
+            continue;
+        }
+        let path = format!("{partition}/{}", found.name);
+        if file_system.delete(&path, true).await? {
+            removed.push(path);
+        }
+    }
+    Ok(removed)
+}
+
+/// A file that is to be finished.
+struct Finishing {
+    writer: Option<Box<dyn FileWriter>>,
+    from: String,
+    to: String,
+    folder: String,
+    folder_is_there: bool,
+    bytes: u64,
+}
+
+/// Closes a file and gives it its final name.
+async fn finish(file_system: Arc<dyn FileSystem>, file: Finishing) -> Result<(), HdfsError> {
+    let Finishing { writer, from, to, folder, folder_is_there, bytes } = file;
+    let wrong = |detail: String| HdfsError {
+        kind: HdfsErrorKind::Corrupt,
+        operation: "finish",
+        path: from.clone(),
+        peer: String::new(),
+        detail,
+    };
+    let writer = writer.ok_or_else(|| wrong("an earlier call failed".to_owned()))?;
+    let stored = writer.close().await?;
+    if stored != bytes {
+        return Err(wrong(format!("{stored} bytes are stored instead of {bytes}")));
+    }
+    if !folder_is_there {
+        file_system.make_directories(&folder, None).await?;
+    }
+    let mut renamed = file_system.rename(&from, &to).await;
+    if folder_is_there && matches!(&renamed, Err(error) if error.kind == HdfsErrorKind::NotFound) {
+        // Somebody may have removed the folder since.
+        file_system.make_directories(&folder, None).await?;
+        renamed = file_system.rename(&from, &to).await;
+    }
+    let Err(error) = renamed else { return Ok(()) };
+    // The answer may have been lost behind the deed.
+    let (old, new) = (file_system.status(&from).await?, file_system.status(&to).await?);
+    if old.is_none() && new.is_some_and(|new| new.bytes == bytes) { Ok(()) } else { Err(error) }
+}
+
+/// With what to do about it.
+fn store_error(error: HdfsError) -> StoreError {
+    let advice = match error.kind {
+        HdfsErrorKind::PermissionDenied => "give this user write permission there, or set user or kerberos_principal",
+        HdfsErrorKind::NoSpace => "free space or raise the quota",
+        HdfsErrorKind::SafeMode => "the NameNode takes no changes until it has left safe mode",
+        HdfsErrorKind::Standby => "no NameNode is active",
+        HdfsErrorKind::NotFound => "another agent may have taken the partition over",
+        HdfsErrorKind::Timeout | HdfsErrorKind::Unavailable => {
+            "see whether NameNode and DataNodes run and can be reached"
+        }
+        _ => "see the logs of NameNode and DataNodes",
+    };
+    StoreError::new(format!("{error}; {advice}; events wait in the channel until it works"), error)
+}
+
+#[async_trait(?Send)]
+impl Store for Hdfs {
+    type File = HdfsFile;
+
+    async fn begin_stay(&mut self, channel: ChannelId) -> Result<(), StoreError> {
+        self.stays.remove(&channel);
+        let own = self.own_stays();
+        let stay = format!("{own}{}", self.count());
+        let ChannelId { log, partition } = channel;
+        let folder = format!("{}/{IN_PROGRESS_FOLDER}/{log:016x}-{partition}", self.options.root);
+        let path = format!("{folder}/{stay}");
+        let life = self.life.clone();
+        let removed = self.run(|file_system| begin_stay(file_system, folder, stay, life, own)).await;
+        let removed = removed.map_err(store_error)?;
+        for folder in removed {
+            info!(sink = %self.options.sink, folder, "what was in progress is removed: its events come again");
+        }
+        self.stays.insert(channel, path);
+        Ok(())
+    }
+
+    async fn end_stays(&mut self) {
+        for (_, folder) in std::mem::take(&mut self.stays) {
+            let path = folder.clone();
+            if let Err(error) = self.run(|file_system| async move { file_system.delete(&path, true).await }).await {
+                warn!(sink = %self.options.sink, folder, %error, "an empty folder is left; the next stay removes it");
+            }
+        }
+    }
+
+    fn every_name_counts(&self) -> bool {
+        true
+    }
+
+    async fn create(&mut self, _: &Path, name: InProgress, prefix: &str) -> Result<HdfsFile, StoreError> {
+        let number = self.count();
+        let stay = self.stays.get(&name.channel).expect("files are created in a stay");
+        // Several directories may have a file that begins at one offset, after one another.
+        let path = format!("{stay}/{number}{}", name.format(prefix));
+        let (at, options) = (path.clone(), self.options.create.clone());
+        let created = self.run(|file_system| async move { file_system.create(&at, &options).await }).await;
+        let writer = Some(created.map_err(store_error)?);
+        Ok(HdfsFile { path: path.into(), writer, bytes: 0, synced_at: Instant::now() })
+    }
+
+    fn path(file: &HdfsFile) -> &Path {
+        &file.path
+    }
+
+    async fn write(&mut self, file: &mut HdfsFile, block: &[u8]) -> Result<(), StoreError> {
+        let Some(writer) = &mut file.writer else { return Ok(()) };
+        let mut written = writer.write(Bytes::copy_from_slice(block)).await;
+        if self.options.sync_interval.is_some_and(|interval| file.synced_at.elapsed() >= interval) && written.is_ok() {
+            written = writer.sync().await;
+            file.synced_at = Instant::now();
+        }
+        file.bytes += block.len() as u64;
+        written.map_err(store_error)
+    }
+
+    /// All at once: what takes long is the answer of the last DataNode, not the work.
+    async fn publish(&mut self, files: Vec<Ready<'_, HdfsFile>>) -> Vec<Published> {
+        let mut finishing = Vec::with_capacity(files.len());
+        for Ready { path, file } in files {
+            let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+            let task = Finishing {
+                writer: file.writer.take(),
+                from: file.path.to_string_lossy().into_owned(),
+                to: path.to_string_lossy().into_owned(),
+                folder: folder.to_string_lossy().into_owned(),
+                folder_is_there: self.folders.contains(&folder),
+                bytes: file.bytes,
+            };
+            finishing.push((path, folder, self.io.spawn(finish(self.file_system.clone(), task))));
+        }
+        let mut published = Vec::with_capacity(finishing.len());
+        for (path, folder, task) in finishing {
+            let outcome = match task.await {
+                Ok(Ok(())) => {
+                    if self.folders.len() >= FOLDERS_MAX {
+                        self.folders.clear();
+                    }
+                    self.folders.insert(folder);
+                    Published::Done(path)
+                }
+                Ok(Err(error)) => {
+                    self.folders.remove(&folder);
+                    Published::Open(Some(store_error(error)))
+                }
+                Err(error) => {
+                    let message = format!("a file could not be finished: {}", path.display());
+                    Published::Open(Some(StoreError::new(message, error)))
+                }
+            };
+            published.push(outcome);
+        }
+        published
+    }
+
+    async fn names(&mut self, directory: &Path) -> Result<Vec<String>, StoreError> {
+        let path = directory.to_string_lossy().into_owned();
+        match self.run(|file_system| async move { file_system.list(&path).await }).await {
+            Ok(found) => Ok(found.into_iter().filter(|file| !file.is_directory).map(|file| file.name).collect()),
+            Err(error) if error.kind == HdfsErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(store_error(error)),
+        }
+    }
+
+    /// Files of an HDFS cannot be cut, and only whole blocks were given to it: so there is nothing to take back.
+    async fn cut_back(&mut self, _: &mut HdfsFile, _: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Lets go of it; the beginning of the next stay removes the file.
+    async fn remove(&mut self, mut file: HdfsFile) {
+        if let Some(writer) = file.writer.take() {
+            self.io.spawn(writer.abandon());
+        }
+    }
+}

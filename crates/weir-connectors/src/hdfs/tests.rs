@@ -1,0 +1,198 @@
+//! On a folder behind the client's trait: what is the sink's own. Real clusters are in `tests/real`.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+use weir_config::{Diagnostics, TypeSpec};
+use weir_engine::sink::FlushReason;
+use weir_hdfs::LocalFileSystem;
+
+use super::config::{HdfsSpec, SPEC};
+use super::store::Hdfs;
+use crate::kafka::runtime::IoThread;
+use crate::tree::rig::{Files, Run, TestChannel, events, read_files, two_hosts};
+
+/// Checked options, from the text of a section.
+fn spec(text: &str) -> Result<HdfsSpec, Diagnostics> {
+    let table: &TypeSpec = &SPEC;
+    let options = table.parse(text)?;
+    let mut diagnostics = Diagnostics::new();
+    HdfsSpec::from_options(&options, &mut diagnostics).filter(|_| diagnostics.is_empty()).ok_or(diagnostics)
+}
+
+/// A folder and a channel that outlive the sinks.
+struct Rig {
+    folder: TempDir,
+    channel: Arc<TestChannel>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::over(TestChannel::new(7, true))
+    }
+
+    fn over(channel: TestChannel) -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder"), channel: Arc::new(channel) }
+    }
+
+    fn start(&self, options: &str) -> Run<Hdfs> {
+        let path = format!("path = 'file://{}/%{{host}}'\n{options}", self.folder.path().display());
+        let spec = spec(&path).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+        let io = IoThread::start("test-hdfs").expect("a thread");
+        let open = |context: &_| spec.open(context, Arc::new(LocalFileSystem::new("/")), io, Box::new(Instant::now));
+        Run::start(&self.channel, open).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn append(&self, numbers: Range<u64>) {
+        self.channel.append(events(numbers, two_hosts));
+    }
+
+    fn files(&self) -> Files {
+        read_files(self.folder.path())
+    }
+}
+
+/// Scenario: events of two hosts, plain and in each compression; the sink is stopped in order.
+/// Guarantees: every event is in the folder of its host, once; names say positions and agent; nothing in progress is left,
+/// not even an empty folder; all is acknowledged.
+#[test]
+fn events_are_in_their_folders() {
+    for compression in ["none", "gzip", "zstd"] {
+        let rig = Rig::new();
+        let mut run = rig.start(&format!("compression = '{compression}'"));
+        rig.append(0..100);
+        rig.append(100..150);
+        run.deliver_all().expect("delivered");
+        assert_eq!((run.delivered(), rig.channel.released()), (0, 0), "nothing is finished yet");
+        run.flush(FlushReason::Shutdown).expect("finished");
+        assert_eq!((run.delivered(), rig.channel.released()), (150, 150));
+        let files = rig.files();
+        files.assert_each_once(150, two_hosts);
+        assert_eq!(files.ranges(), ["a/0-148", "b/1-149"]);
+        assert!(files.names().iter().all(|name| name.contains(".edge.log")), "{:?}", files.names());
+        let stays = rig.folder.path().join(".weir/0000000000000007-0");
+        assert_eq!(std::fs::read_dir(stays).expect("is there").count(), 0);
+    }
+}
+
+/// Scenario: a file is larger than a block and than the limit on stored bytes, which counts compressed ones.
+/// Guarantees: files are finished a block over the limit at most, however many lines are in them.
+#[test]
+fn stored_bytes_end_a_file() {
+    for (compression, files) in [("none", 6), ("zstd", 1)] {
+        let rig = Rig::new();
+        let mut run = rig.start(&format!("compression = '{compression}'\nroll_bytes = '256 KiB'"));
+        // About 1.6 MB of lines, of one host.
+        rig.channel.append(events(0..120_000, |_| "a".to_owned()));
+        run.deliver_all().expect("delivered");
+        run.flush(FlushReason::Shutdown).expect("finished");
+        let found = rig.files();
+        found.assert_each_once(120_000, |_| "a".to_owned());
+        assert_eq!(found.names().len(), files, "{compression}: {:?}", found.names());
+    }
+}
+
+/// Scenario: all files are finished, and the process dies before the position is released.
+/// Guarantees: the next life finds them by name and writes nothing again.
+#[test]
+fn a_crash_after_the_rename_repeats_nothing() {
+    let rig = Rig::over(TestChannel::new(7, true).losing_releases(true));
+    rig.append(0..40);
+    let mut run = rig.start("");
+    run.deliver_all().expect("delivered");
+    run.flush(FlushReason::Shutdown).expect("finished");
+    drop(run);
+    let mut run = rig.start("");
+    run.deliver_all().expect("delivered");
+    run.flush(FlushReason::Shutdown).expect("finished");
+    assert_eq!((run.delivered(), run.repeats()), (0, 40));
+    rig.files().assert_each_once(40, two_hosts);
+}
+
+/// Scenario: the files of a group have been given to a second sink, as when the first was taken for dead; the first wakes
+/// up, finishes what it had, takes more; the second goes on; in every order of a few steps.
+/// Guarantees: each event is in one file, however often the two take turns; what fails comes again.
+#[test]
+fn two_owners_of_a_partition_write_each_event_once() {
+    for order in 0_u32..64 {
+        let rig = Rig::over(TestChannel::new(7, true).losing_releases(true));
+        rig.append(0..30);
+        let mut owners = [rig.start(""), rig.start("")];
+        // Bit by bit: which of the two acts; the first two steps are theirs in turn.
+        let turns = [0, 1].into_iter().chain((0..6).map(|bit| (order >> bit & 1) as usize));
+        for (step, owner) in turns.enumerate() {
+            if step == 4 {
+                rig.append(30..50);
+            }
+            // What fails comes again.
+            let _ = owners[owner].deliver_all();
+            if step % 2 == 1 {
+                let _ = owners[owner].flush(FlushReason::Timer);
+                let _ = owners[owner].flush(FlushReason::Pressure);
+            }
+        }
+        for owner in [0, 1] {
+            for _ in 0..3 {
+                let _ = owners[owner].deliver_all();
+                let _ = owners[owner].flush(FlushReason::Pressure);
+            }
+        }
+        owners[1].flush(FlushReason::Shutdown).expect("finished");
+        drop(owners);
+        let mut last = rig.start("");
+        last.deliver_all().expect("delivered");
+        last.flush(FlushReason::Shutdown).expect("finished");
+        rig.files().assert_each_once(50, two_hosts);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    /// Scenario: any sequence of appends, deliveries, flushes, crashes and orderly ends; positions are lost in crashes.
+    /// Guarantees: at the end each event is in exactly one file, and nothing in progress is left.
+    #[test]
+    fn any_crashes_leave_each_event_once(steps in prop::collection::vec(0_u8..6, 1..25), loses_releases: bool) {
+        let rig = Rig::over(TestChannel::new(7, true).losing_releases(loses_releases));
+        let (mut count, mut run) = (0, rig.start("roll_events = 7"));
+        for step in steps {
+            match step {
+                0 | 1 => {
+                    rig.append(count..count + 5);
+                    count += 5;
+                }
+                2 => run.deliver_all().expect("delivered"),
+                3 => run.flush(FlushReason::Pressure).expect("finished"),
+                4 => run.flush(FlushReason::Shutdown).expect("finished"),
+                _ => {
+                    drop(run);
+                    run = rig.start("roll_events = 7");
+                }
+            }
+        }
+        drop(run);
+        let mut run = rig.start("");
+        run.deliver_all().expect("delivered");
+        run.flush(FlushReason::Shutdown).expect("finished");
+        rig.files().assert_each_once(count, two_hosts);
+    }
+}
+
+/// Scenario: paths and Kerberos options that cannot be meant.
+/// Guarantees: each is an error that names the option and says what is missing.
+#[test]
+fn wrong_options_are_errors() {
+    for (text, wanted) in [
+        ("path = 'hdfs://nn:8020'", "has no directory"),
+        ("path = 'events/%Y'", "has no directory"),
+        ("path = 'ftp://nn/events'", "none of hdfs"),
+        ("path = 'hdfs://nn:8020/events'\nkerberos_principal = 'weir'", "kerberos_keytab"),
+        ("path = 'hdfs://nn:8020/events/%{'", "path"),
+    ] {
+        let error = spec(text).err().unwrap_or_else(|| panic!("{text} is taken")).to_string();
+        assert!(error.contains(wanted), "{text}: {error}");
+    }
+    assert!(spec("path = 'webhdfs://nn:9870/events/%Y'").is_ok());
+}
