@@ -1,4 +1,7 @@
 //! The trait that every transport implements.
+//!
+//! Paths are absolute and '/'-separated. Every call has a deadline of its own inside and never hangs; a call that is dropped
+//! may still be carried out by the server.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -52,49 +55,97 @@ pub struct Space {
     pub remaining_bytes: u64,
 }
 
-/// A file system.
+/// A file system. Cheap to share.
 #[async_trait]
 pub trait FileSystem: Send + Sync {
-    /// Makes a file.
+    /// Makes a file and the directories above it, and opens it for writing; nobody else can write it meanwhile.
+    ///
+    /// # Errors
+    /// [`HdfsError`]; `AlreadyExists` unless it may be overwritten. Transports may tell some errors only with a later write.
     async fn create(&self, path: &str, options: &CreateOptions) -> Result<Box<dyn FileWriter>, HdfsError>;
-    /// Opens a file.
+    /// Opens a file to be read from `offset`, which must not be beyond its end.
+    ///
+    /// # Errors
+    /// [`HdfsError`].
     async fn open(&self, path: &str, offset: u64) -> Result<Box<dyn FileReader>, HdfsError>;
-    /// Status of a path.
+    /// What is known of a path; `None` if nothing is there.
+    ///
+    /// # Errors
+    /// [`HdfsError`].
     async fn status(&self, path: &str) -> Result<Option<Status>, HdfsError>;
-    /// Lists a directory.
+    /// What is in a directory, sorted by name; a file is listed as itself. Asked for in pages, kept in memory: 150 bytes each.
+    ///
+    /// # Errors
+    /// [`HdfsError`]; `NotFound` if the directory is not there.
     async fn list(&self, path: &str) -> Result<Vec<Status>, HdfsError>;
-    /// Renames without overwriting.
+    /// Gives a file or directory another name, which must not be taken, in a directory that must be there. Once: where the
+    /// server's answer was lost, this finds out what became of it.
+    ///
+    /// # Errors
+    /// [`HdfsError`]; `AlreadyExists` if the new name is taken, `NotFound` if the old name or the directory of the new one is
+    /// not there.
     async fn rename(&self, from: &str, to: &str) -> Result<(), HdfsError>;
-    /// Deletes; whether something was there.
+    /// Deletes a file, also one that somebody is writing, or a directory, with all in it if `recursive`. Whether something was
+    /// there.
+    ///
+    /// # Errors
+    /// [`HdfsError`].
     async fn delete(&self, path: &str, recursive: bool) -> Result<bool, HdfsError>;
-    /// Makes a directory and its parents.
+    /// Makes a directory and those above it, unless they are there.
+    ///
+    /// # Errors
+    /// [`HdfsError`].
     async fn make_directories(&self, path: &str, permission: Option<u16>) -> Result<(), HdfsError>;
-    /// Whether the file is closed now.
+    /// Closes a file whose writer is dead. Whether it is closed now; if not, ask again after a second or so.
+    ///
+    /// # Errors
+    /// [`HdfsError`].
     async fn recover_lease(&self, path: &str) -> Result<bool, HdfsError>;
-    /// Space.
+    /// Space of the file system.
+    ///
+    /// # Errors
+    /// [`HdfsError`].
     async fn space(&self) -> Result<Space, HdfsError>;
 }
 
-/// A file being written.
+/// A file being written. Dropped, it is left as it is: its bytes may or may not arrive.
+///
+/// After an error the writer is of no further use: `abandon` it, and begin another file.
 #[async_trait]
 pub trait FileWriter: Send {
-    /// Writes.
+    /// Takes bytes to be written; waits only while too many wait already. Errors of earlier writes come here.
+    ///
+    /// # Errors
+    /// [`HdfsError`].
     async fn write(&mut self, bytes: Bytes) -> Result<(), HdfsError>;
-    /// Visible.
+    /// Waits until readers see all that was written (`hflush`).
+    ///
+    /// # Errors
+    /// [`HdfsError`].
     async fn flush(&mut self) -> Result<(), HdfsError>;
-    /// Durable.
+    /// Waits until all that was written is on the disks of all its DataNodes (`hsync`); see the transport for how far it
+    /// keeps that.
+    ///
+    /// # Errors
+    /// [`HdfsError`].
     async fn sync(&mut self) -> Result<(), HdfsError>;
-    /// Completes.
+    /// Ends the file and waits until it is complete: all of it visible, and enough copies of it. Its length.
+    ///
+    /// # Errors
+    /// [`HdfsError`]; the file may be complete all the same.
     async fn close(self: Box<Self>) -> Result<u64, HdfsError>;
-    /// Gives up.
+    /// Stops without waiting. The file is left as it is and should be deleted.
     async fn abandon(self: Box<Self>);
-    /// Acknowledged.
+    /// How many bytes DataNodes said they have; a lower bound.
     fn bytes_acked(&self) -> u64;
 }
 
-/// A file being read.
+/// A file being read, in order.
 #[async_trait]
 pub trait FileReader: Send {
-    /// Next bytes; `None` at the end.
+    /// The next bytes, as many as there are at hand; `None` at the end.
+    ///
+    /// # Errors
+    /// [`HdfsError`].
     async fn read(&mut self) -> Result<Option<Bytes>, HdfsError>;
 }
