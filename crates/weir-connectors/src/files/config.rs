@@ -8,6 +8,7 @@ use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec,
 use weir_engine::registry::SinkType;
 use weir_engine::sink::{Sink, SinkContext, SinkSpec};
 use weir_engine::source::StartError;
+use weir_format::Layout;
 
 use super::disk;
 use super::error::FileError;
@@ -32,8 +33,25 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
         .example("/var/log/weir/%{host}/%Y/%m/%d"),
         options::PREFIX,
         options::SUFFIX,
-        options::FORMAT,
-        options::COMPRESSION,
+        OptionSpec::defaulted(
+    "format",
+    Kind::Choice(&[
+        ("text", "the body and a line feed; line feeds in the body stay as they are"),
+        ("json", "one object per line: timestamp, the other headers, body (body_base64 if it is not UTF-8)"),
+    ]),
+    "text",
+    "What is written of an event.",
+),
+        OptionSpec::defaulted(
+    "compression",
+    Kind::Choice(&[
+        ("none", "fastest, and readable while it is written"),
+        ("gzip", "for readers that have nothing else"),
+        ("zstd", "smaller and many times faster than gzip"),
+    ]),
+    "none",
+    "Compression of files, in blocks of 512 KiB of text that each stand for themselves.",
+),
         options::COMPRESSION_LEVEL,
         options::TIME,
         options::TIME_ZONE,
@@ -95,7 +113,8 @@ impl FilesSpec {
     /// Checks what the table cannot.
     pub(super) fn from_options(options: &Options, diagnostics: &mut Diagnostics) -> Option<Self> {
         let path = options.path("path").to_string_lossy();
-        let tree = TreeSpec::from_options(options, &path, Counts::Lines, diagnostics);
+        let layout = if options.choice("format") == "json" { Layout::Json } else { Layout::Text };
+        let tree = TreeSpec::from_options(options, &path, layout, Counts::Lines, diagnostics);
         let file_mode = mode(options, "file_mode", 0o200, diagnostics);
         let directory_mode = mode(options, "directory_mode", 0o700, diagnostics);
         let (file_mode, directory_mode, sync) = (file_mode?, directory_mode?, options.choice("sync") == "finish");
@@ -115,7 +134,6 @@ impl FilesSpec {
             style,
             sync: self.disk.sync,
             format: tree.lane.format,
-            compression: tree.lane.compression,
             positions: &context.positions,
         };
         recovery.run();

@@ -49,5 +49,6 @@ mod recover;
 mod store;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use config::files_sink_type;

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 use weir_engine::channel::Position;
+use weir_format::{Codec, Format};
 
 use super::disk;
+use super::whole::whole_part;
 use crate::tree::file::FileStyle;
-use crate::tree::format::Format;
 use crate::tree::name::InProgress;
-use crate::tree::pack::{Compression, whole_part};
 
 /// Folders between two lines of the log about a long search: some seconds on a slow disk.
 const FOLDERS_PER_REPORT: u64 = 10_000;
@@ -32,10 +32,8 @@ pub(super) struct Recovery<'a> {
     pub(super) style: &'a FileStyle,
     /// Whether files and folders are synced.
     pub(super) sync: bool,
-    /// With `compression` decides the suffix of what is kept.
+    /// What files are now: decides the suffix of what is kept.
     pub(super) format: Format,
-    /// How files are compressed now.
-    pub(super) compression: Compression,
     /// The channel as it is now.
     pub(super) positions: &'a [Position],
 }
@@ -148,10 +146,10 @@ impl Recovery<'_> {
             return Ok(Outcome::Empty);
         }
         file.set_len(part.bytes)?;
-        let suffix = if part.suffix == self.compression.suffix() {
+        let suffix = if part.suffix == self.format.codec().suffix() {
             self.style.suffix.clone()
         } else {
-            format!("{}{}", self.format.suffix(), part.suffix)
+            format!("{}{}", lines(self.format), part.suffix)
         };
         self.keep(path, &file, leftover, &suffix).map(Outcome::Kept)
     }
@@ -173,4 +171,9 @@ impl Recovery<'_> {
             }
         }
     }
+}
+
+/// The end of the name of such a file without compression.
+fn lines(format: Format) -> String {
+    Format::new(format.layout(), Codec::None).map_or_else(|_| String::new(), |plain| plain.suffix())
 }

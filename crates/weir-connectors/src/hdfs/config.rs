@@ -7,6 +7,7 @@ use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec,
 use weir_engine::registry::SinkType;
 use weir_engine::sink::{Sink, SinkContext, SinkSpec};
 use weir_engine::source::StartError;
+use weir_format::{Layout, SequenceCompression, SequenceValue};
 use weir_hdfs::{CreateOptions, FileSystem};
 
 use super::connect::{Connection, Place};
@@ -65,8 +66,39 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
         .example("128 MiB"),
         options::PREFIX,
         options::SUFFIX,
-        options::FORMAT,
-        options::COMPRESSION,
+        OptionSpec::defaulted(
+            "format",
+            Kind::Choice(&[
+                ("text", "the body and a line feed; line feeds in the body stay as they are"),
+                ("json", "one object per line: timestamp, the other headers, body (body_base64 if it is not UTF-8)"),
+                ("sequence_writable", "Hadoop SequenceFile as Flume's Writable: key LongWritable (time in ms), value BytesWritable (body)"),
+                ("sequence_text", "the same with value Text"),
+                ("avro_flume", "Avro container of Flume's event: headers and body"),
+                ("avro_syslog", "Avro container of syslog records: timestamp, facility, severity, host, app, procid, msgid, headers, body"),
+                ("parquet", "Parquet with the same columns; up to 8 MiB of memory for each open file"),
+            ]),
+            "text",
+            "What files are.",
+        ),
+        OptionSpec::defaulted(
+            "compression",
+            Kind::Choice(&[
+                ("none", "fastest"),
+                ("gzip", "for readers that have nothing else; in avro it is deflate"),
+                ("snappy", "fast and large; Hadoop's framing"),
+                ("lz4", "fast and large; Hadoop's framing; not in avro"),
+                ("zstd", "smaller and many times faster than gzip; Hadoop's tools need their native library for it"),
+                ("bzip2", "smallest, slow; not in parquet"),
+            ]),
+            "none",
+            "Compression of files, in blocks that each stand for themselves.",
+        ),
+        OptionSpec::defaulted(
+            "sequence_compression",
+            Kind::Choice(&[("block", "thousands of records together"), ("record", "each value by itself")]),
+            "block",
+            "What a SequenceFile compresses at a time, if it is compressed.",
+        ),
         options::COMPRESSION_LEVEL,
         options::TIME,
         options::TIME_ZONE,
@@ -136,7 +168,7 @@ impl HdfsSpec {
     /// Checks what the table cannot. Reads Hadoop's configuration, so that what is wrong in it is found before the start.
     pub(super) fn from_options(options: &Options, diagnostics: &mut Diagnostics) -> Option<Self> {
         let place = Place::split(options.text("path"));
-        let tree = TreeSpec::from_options(options, place.template, Counts::Stored, diagnostics);
+        let tree = TreeSpec::from_options(options, place.template, layout(options), Counts::Stored, diagnostics);
         let connection = Connection::from_options(options, &place, diagnostics);
         let create = CreateOptions {
             replication: options.count_opt("replication").and_then(|copies| u16::try_from(copies).ok()),
@@ -158,6 +190,7 @@ impl HdfsSpec {
         clock: Clock,
     ) -> Result<TreeSink<Hdfs>, StartError> {
         let mut tree = self.tree.clone();
+        tree.lane.waits_for_names = true;
         // Which agent wrote a file is part of its name, and of nothing that is compared.
         tree.lane.style.suffix = format!(".{}{}", name_part(&context.agent), tree.lane.style.suffix);
         let template = tree.named_template(&context.name)?;
@@ -168,6 +201,22 @@ impl HdfsSpec {
             sync_interval: self.sync_interval,
         };
         tree.open(context, template, Hdfs::new(options, file_system, io), clock)
+    }
+}
+
+fn layout(options: &Options) -> Layout {
+    let compression = match options.choice("sequence_compression") {
+        "record" => SequenceCompression::Record,
+        _ => SequenceCompression::Block,
+    };
+    match options.choice("format") {
+        "json" => Layout::Json,
+        "sequence_writable" => Layout::Sequence(SequenceValue::Writable, compression),
+        "sequence_text" => Layout::Sequence(SequenceValue::Text, compression),
+        "avro_flume" => Layout::AvroFlume,
+        "avro_syslog" => Layout::AvroSyslog,
+        "parquet" => Layout::Parquet,
+        _ => Layout::Text,
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_event::Origin;
+use weir_format::{FileState, Rows};
 
-use super::format::LineWriter;
 use super::name::{Finished, InProgress};
 
 /// Room for the line that completes a block, in bytes; a longer one makes the buffer grow for the moment.
@@ -50,14 +50,24 @@ pub(crate) enum Counts {
     Stored,
 }
 
+/// What is gathered of a file.
+pub(super) struct Gathered<'a> {
+    pub(super) state: &'a mut FileState,
+    pub(super) bytes: &'a [u8],
+    pub(super) events: u64,
+}
+
 /// A file that is written, as far as it does not matter where: lines in memory, and what waits for it.
 pub(crate) struct OpenFile<F> {
     directory: Arc<Path>,
     name: InProgress,
     /// What the store knows it by.
     pub(super) handle: F,
-    /// Lines that are not written yet.
+    /// What its format has to remember of it.
+    state: FileState,
+    /// What is gathered of events and not stored yet, and how many there are of them.
     buffer: Vec<u8>,
+    gathered: u64,
     line_bytes: u64,
     events: u64,
     /// Offset of the last event taken.
@@ -77,11 +87,20 @@ pub(crate) struct OpenFile<F> {
 
 impl<F> OpenFile<F> {
     /// An empty file that the store has just created.
-    pub(super) fn new(style: &FileStyle, directory: &Arc<Path>, name: InProgress, handle: F, now: Instant) -> Self {
+    pub(super) fn new(
+        style: &FileStyle,
+        directory: &Arc<Path>,
+        name: InProgress,
+        handle: F,
+        state: FileState,
+        now: Instant,
+    ) -> Self {
         Self {
             directory: directory.clone(),
             name,
             handle,
+            state,
+            gathered: 0,
             buffer: Vec::with_capacity(style.block_bytes + LINE_ROOM),
             line_bytes: 0,
             events: 0,
@@ -105,7 +124,7 @@ impl<F> OpenFile<F> {
     /// Copies their lines.
     pub(super) fn append(
         &mut self,
-        lines: &LineWriter<'_>,
+        lines: &Rows<'_>,
         origin: &Origin,
         rows: Range<usize>,
         now: Instant,
@@ -123,6 +142,7 @@ impl<F> OpenFile<F> {
             lines.write(row, &mut self.buffer);
             self.line_bytes += (self.buffer.len() - before) as u64;
             self.events += 1;
+            self.gathered += 1;
             self.last = origin.offset(row).unwrap_or(self.last);
             row += 1;
             if self.buffer.len() >= style.block_bytes {
@@ -132,9 +152,19 @@ impl<F> OpenFile<F> {
         row
     }
 
-    /// What the store knows it by, and the lines that are gathered and not stored.
-    pub(super) fn gathered(&mut self) -> (&mut F, &[u8]) {
-        (&mut self.handle, &self.buffer)
+    /// Bytes gathered and not stored.
+    pub(super) fn gathered_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// What the store knows it by, and what is gathered and not stored.
+    pub(super) fn gathered(&mut self) -> (&mut F, Gathered<'_>) {
+        (&mut self.handle, Gathered { state: &mut self.state, bytes: &self.buffer, events: self.gathered })
+    }
+
+    /// Offsets of its first and its last event so far.
+    pub(super) fn offsets(&self) -> (u64, u64) {
+        (self.name.first, self.last)
     }
 
     /// The gathered lines are stored, as `bytes` bytes.
@@ -143,6 +173,7 @@ impl<F> OpenFile<F> {
         self.stored_last = Some(self.last);
         self.stored_waiting = self.waiting.len();
         self.buffer.clear();
+        self.gathered = 0;
         if self.buffer.capacity() > 2 * block_bytes {
             // One giant event must not fatten a file for good.
             self.buffer.shrink_to(block_bytes + LINE_ROOM);

@@ -10,13 +10,12 @@ use tracing::{debug, info, warn};
 use weir_engine::delivery::{Delivery, DeliveryError};
 use weir_engine::sink::{FlushReason, Sink, SinkContext};
 use weir_event::{ChannelId, EventBatch, Offsets, Origin};
+use weir_format::{Codec, Encoder, FileState, Format, Rows};
 
 use super::buckets::Buckets;
 use super::committed::Committed;
 use super::file::{FileStyle, OpenFile};
-use super::format::{Format, LineWriter};
 use super::name::InProgress;
-use super::pack::{Compression, Packer};
 use super::pending::Pending;
 use super::store::{Published, Ready, Store, StoreError};
 
@@ -31,12 +30,13 @@ pub(crate) type Clock = Box<dyn Fn() -> Instant + Send>;
 pub(crate) struct LaneOptions {
     /// How files are made.
     pub(crate) style: FileStyle,
-    /// What a line holds.
+    /// What files hold.
     pub(crate) format: Format,
-    /// How files are compressed.
-    pub(crate) compression: Compression,
     /// Most files open at a time.
     pub(crate) open_files_max: usize,
+    /// Whether deliveries wait until their files have their names even on a channel that forgets: what is stored before
+    /// that cannot be kept.
+    pub(crate) waits_for_names: bool,
 }
 
 /// How far a partition has come.
@@ -52,7 +52,7 @@ struct Progress {
 
 /// What belongs to one batch while it is written.
 struct Write<'a> {
-    lines: LineWriter<'a>,
+    lines: Rows<'a>,
     origin: Origin,
     /// The delivery that the batch is of.
     id: u64,
@@ -65,11 +65,12 @@ pub(crate) struct TreeSink<S: Store> {
     name: String,
     store: S,
     options: LaneOptions,
-    channel_is_durable: bool,
+    /// Whether deliveries wait until their files have their names.
+    waits_for_names: bool,
     context: SinkContext,
     clock: Clock,
     buckets: Buckets<S::File>,
-    packer: Packer,
+    encoder: Encoder,
     pending: Pending,
     partitions: BTreeMap<u32, Progress>,
     uses: u64,
@@ -88,8 +89,8 @@ impl<S: Store> TreeSink<S> {
         Ok(Self {
             store,
             name: context.name.clone(),
-            channel_is_durable: context.channel_is_durable,
-            packer: Packer::new(options.compression)?,
+            waits_for_names: context.channel_is_durable || options.waits_for_names,
+            encoder: Encoder::new(options.format)?,
             pending: Pending::default(),
             partitions: BTreeMap::new(),
             uses: 0,
@@ -112,11 +113,11 @@ impl<S: Store> TreeSink<S> {
         for batch in &batches {
             let origin = batch.origin().cloned().unwrap_or_else(|| self.origin(partition, next));
             next += batch.len() as u64;
-            let lines = LineWriter::new(self.options.format, batch);
+            let lines = Rows::new(self.options.format, batch);
             self.write_batch(batch, &Write { lines, origin, id, repeats_below, now }).await?;
         }
-        if !self.channel_is_durable {
-            self.settle_written(self.options.compression == Compression::None).await?;
+        if !self.waits_for_names {
+            self.settle_written(self.options.format.codec() == Codec::None).await?;
         }
         self.pending.settle(id);
         Ok(())
@@ -215,12 +216,12 @@ impl<S: Store> TreeSink<S> {
             let file = self.buckets.file(slot).expect("it was opened above if it was not open");
             file.used = self.uses;
             row = file.append(&write.lines, &write.origin, row..rows.end, write.now, style);
-            if file.gathered().1.len() >= style.block_bytes {
+            if file.gathered_bytes() >= style.block_bytes {
                 self.write_out(slot).await?;
             }
             let (style, file) = (&self.options.style, self.buckets.file(slot).expect("it stays open"));
             // On a channel that forgets, what is written needs no token.
-            let waits = self.channel_is_durable || !file.is_written_out();
+            let waits = self.waits_for_names || !file.is_written_out();
             let is_full = file.is_full(style);
             if waits && file.hold(write.id) {
                 self.pending.hold(write.id);
@@ -232,15 +233,27 @@ impl<S: Store> TreeSink<S> {
         Ok(())
     }
 
+    /// Stores what the file of a bucket has gathered, and what ends a file of its format.
+    async fn write_all(&mut self, slot: usize) -> Result<(), StoreError> {
+        self.write_out(slot).await?;
+        let Some(file) = self.buckets.file(slot) else { return Ok(()) };
+        let (first, last) = file.offsets();
+        let offsets = vec![("weir.offsets".to_owned(), format!("{first}-{last}"))];
+        let (handle, gathered) = file.gathered();
+        let end = self.encoder.end(gathered.state, offsets);
+        let end = end.map_err(|error| StoreError::new("failed to end a file", error))?;
+        if end.is_empty() { Ok(()) } else { self.store.write(handle, end).await }
+    }
+
     /// Stores what the file of a bucket has gathered.
     async fn write_out(&mut self, slot: usize) -> Result<(), StoreError> {
         let Some(file) = self.buckets.file(slot) else { return Ok(()) };
-        let (handle, lines) = file.gathered();
-        if lines.is_empty() {
+        let (handle, gathered) = file.gathered();
+        if gathered.events == 0 {
             return Ok(());
         }
-        let packed = self.packer.pack(lines);
-        let packed = packed.map_err(|error| StoreError::new("failed to compress events", error))?;
+        let packed = self.encoder.block(gathered.state, gathered.bytes, gathered.events);
+        let packed = packed.map_err(|error| StoreError::new("failed to encode events", error))?;
         self.store.write(handle, packed).await?;
         let bytes = packed.len();
         file.is_stored(bytes, self.options.style.block_bytes);
@@ -256,8 +269,12 @@ impl<S: Store> TreeSink<S> {
         let name = InProgress { channel: bucket.channel, first };
         let style = &self.options.style;
         let handle = self.store.create(&bucket.directory, name, &style.prefix).await?;
+        let state = FileState::new(vec![
+            ("weir.agent".to_owned(), self.context.agent.clone()),
+            ("weir.channel".to_owned(), format!("{:016x}-{}", name.channel.log, name.channel.partition)),
+        ]);
         debug!(sink = %self.name, file = %S::path(&handle).display(), "file opened");
-        let file = OpenFile::new(style, &bucket.directory, name, handle, write.now);
+        let file = OpenFile::new(style, &bucket.directory, name, handle, state, write.now);
         self.buckets.open_file(slot, file);
         Ok(())
     }
@@ -283,7 +300,7 @@ impl<S: Store> TreeSink<S> {
         let mut outcome = Ok(());
         let mut whole = Vec::new();
         for slot in slots {
-            outcome = self.write_out(*slot).await;
+            outcome = self.write_all(*slot).await;
             if outcome.is_err() {
                 break;
             }
@@ -329,7 +346,7 @@ impl<S: Store> TreeSink<S> {
                 self.finish(&due, "timer").await
             }
             // Nothing waits for more than the next write.
-            FlushReason::Pressure if !self.channel_is_durable => self.settle_written(true).await,
+            FlushReason::Pressure if !self.waits_for_names => self.settle_written(true).await,
             FlushReason::Pressure => {
                 info!(sink = %self.name, deliveries = self.pending.len(), "files are finished early: the channel fills up");
                 let all = self.slots_where(|_| true);
@@ -349,7 +366,7 @@ impl<S: Store> TreeSink<S> {
     async fn give_up(&mut self, error: StoreError) -> DeliveryError {
         for slot in self.buckets.open_slots().to_vec() {
             let Some(file) = self.buckets.take_file(slot) else { continue };
-            if self.channel_is_durable {
+            if self.waits_for_names {
                 self.store.remove(file.handle).await;
             } else {
                 self.keep_written(file).await;

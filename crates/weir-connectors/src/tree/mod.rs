@@ -4,19 +4,17 @@
 //!   options.rs   options and their checks        path.rs, time.rs   %{host}/%Y/%m/%d, rounding, time zones
 //!   lane.rs      deliveries to files, files to acknowledgements
 //!   buckets.rs   which file an event goes to     committed.rs, name.rs   what finished files say they hold
-//!   file.rs      a file in progress, in memory   format.rs, pack.rs      lines, compression
+//!   file.rs      a file in progress, in memory; what is written of events: crate weir-format
 //!   pending.rs   tokens that wait for files      store.rs    what keeps the files: the seam between the sinks
 //! ```
 
 pub(crate) mod buckets;
 pub(crate) mod committed;
 pub(crate) mod file;
-pub(crate) mod format;
 pub(crate) mod lane;
 pub(crate) mod machine;
 pub(crate) mod name;
 pub(crate) mod options;
-pub(crate) mod pack;
 pub(crate) mod path;
 mod pending;
 #[cfg(test)]

@@ -6,14 +6,13 @@ use jiff::tz::TimeZone;
 use weir_config::{Diagnostics, Kind, OptionSpec, Options};
 use weir_engine::sink::SinkContext;
 use weir_engine::source::StartError;
+use weir_format::{Codec, Format, Layout};
 
 use super::buckets::{BUCKET_BYTES, BUCKETS_MAX, Buckets, EventTime};
 use super::file::{Counts, FileStyle, RollLimits};
-use super::format::Format;
 use super::lane::{Clock, LaneOptions, TreeSink};
 use super::machine;
 use super::name::IN_PROGRESS_SUFFIX;
-use super::pack::Compression;
 use super::path::{HostPart, PathTemplate};
 use super::store::Store;
 use super::time::Rounding;
@@ -38,16 +37,16 @@ impl TreeSpec {
     pub(crate) fn from_options(
         options: &Options,
         path: &str,
+        layout: Layout,
         counts: Counts,
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         let template = template(options, path, diagnostics);
         let prefix = affix(options, "prefix", options.text("prefix"), diagnostics);
-        let compression = compression(options, diagnostics);
-        let format = if options.choice("format") == "json" { Format::Json } else { Format::Text };
+        let format = format(options, layout, diagnostics);
         let suffix = match options.text_opt("suffix") {
             Some(suffix) => suffix_option(options, suffix, diagnostics),
-            None => compression.map(|compression| format!("{}{}", format.suffix(), compression.suffix())),
+            None => format.map(|format| format.suffix()),
         };
         let zone = zone(options, diagnostics);
         let rounding = rounding(options, diagnostics);
@@ -57,8 +56,8 @@ impl TreeSpec {
             let hint = "set roll_idle, so that its events get acknowledged";
             diagnostics.push(options.warning("roll_time", message).with_hint(hint));
         }
-        let (template, compression) = (template?, compression?);
-        let block_bytes = compression.block_bytes();
+        let (template, format) = (template?, format?);
+        let block_bytes = format.block_bytes();
         let style = FileStyle { prefix: prefix?, suffix: suffix?, block_bytes, counts, limits };
         let open_files_max = usize::try_from(options.count("open_files_max")).unwrap_or(usize::MAX);
         Some(Self {
@@ -66,7 +65,7 @@ impl TreeSpec {
             time: if options.choice("time") == "arrival" { EventTime::Arrival } else { EventTime::Event },
             zone: zone?,
             rounding: rounding?,
-            lane: LaneOptions { style, format, compression, open_files_max },
+            lane: LaneOptions { style, format, open_files_max, waits_for_names: false },
         })
     }
 
@@ -93,11 +92,10 @@ impl TreeSpec {
             .map_err(|error| StartError::new(format!("sink {}: no memory for compression", context.name), error))
     }
 
-    /// A block for each open file, two and some tables for packing, and what is remembered of directories.
+    /// A block for each open file, what the encoder takes, and what is remembered of directories.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        let blocks = self.lane.open_files_max as u64 + 2;
-        let directories = BUCKETS_MAX as u64 * BUCKET_BYTES;
-        blocks * self.lane.style.block_bytes as u64 + self.lane.compression.table_bytes() + directories
+        let blocks = self.lane.open_files_max as u64 * self.lane.style.block_bytes as u64;
+        blocks + self.lane.format.encoder_bytes() + BUCKETS_MAX as u64 * BUCKET_BYTES
     }
 }
 
@@ -118,32 +116,11 @@ pub(crate) const SUFFIX: OptionSpec = OptionSpec::unset(
     "How names of finished files end; the default follows format and compression: .log or .json, then .gz or .zst.",
 )
 .example(".log");
-/// Option `format`.
-pub(crate) const FORMAT: OptionSpec = OptionSpec::defaulted(
-    "format",
-    Kind::Choice(&[
-        ("text", "the body and a line feed; line feeds in the body stay as they are"),
-        ("json", "one object per line: timestamp, the other headers, body (body_base64 if it is not UTF-8)"),
-    ]),
-    "text",
-    "What is written of an event.",
-);
-/// Option `compression`.
-pub(crate) const COMPRESSION: OptionSpec = OptionSpec::defaulted(
-    "compression",
-    Kind::Choice(&[
-        ("none", "fastest, and readable while it is written"),
-        ("gzip", "for readers that have nothing else"),
-        ("zstd", "smaller and many times faster than gzip"),
-    ]),
-    "none",
-    "Compression of files, in blocks of 512 KiB of text that each stand for themselves.",
-);
 /// Option `compression_level`.
 pub(crate) const COMPRESSION_LEVEL: OptionSpec = OptionSpec::unset(
     "compression_level",
     Kind::Count { min: 1, max: 22 },
-    "gzip: 1 to 9, default 6. zstd: 1 to 22, default 3.",
+    "gzip and bzip2: 1 to 9, default 6 and 9. zstd: 1 to 22, default 3. The others have none.",
 )
 .example("3");
 /// Option `time`.
@@ -262,23 +239,35 @@ fn suffix_option(options: &Options, suffix: &str, diagnostics: &mut Diagnostics)
     Some(suffix)
 }
 
-fn compression(options: &Options, diagnostics: &mut Diagnostics) -> Option<Compression> {
+fn format(options: &Options, layout: Layout, diagnostics: &mut Diagnostics) -> Option<Format> {
+    let codec = codec(options, diagnostics)?;
+    let format = Format::new(layout, codec);
+    format.map_err(|error| diagnostics.push(options.error("compression", error.to_string()))).ok()
+}
+
+fn codec(options: &Options, diagnostics: &mut Diagnostics) -> Option<Codec> {
     let level = options.count_opt("compression_level").map(|level| level as u32);
-    match (options.choice("compression"), level) {
-        ("gzip", Some(level)) if level > 9 => {
-            diagnostics.push(options.error("compression_level", "gzip has levels 1 to 9"));
-            None
+    let codec = match options.choice("compression") {
+        "gzip" => Codec::Gzip(level.unwrap_or(6)),
+        "zstd" => Codec::Zstd(level.unwrap_or(3).cast_signed()),
+        "bzip2" => Codec::Bzip2(level.unwrap_or(9)),
+        "snappy" => Codec::Snappy,
+        "lz4" => Codec::Lz4,
+        _ => Codec::None,
+    };
+    match (codec, level) {
+        (Codec::Gzip(level) | Codec::Bzip2(level), _) if level > 9 => {
+            diagnostics.push(options.error("compression_level", "gzip and bzip2 have levels 1 to 9"));
+            return None;
         }
-        ("gzip", level) => Some(Compression::Gzip(level.unwrap_or(6))),
-        ("zstd", level) => Some(Compression::Zstd(level.unwrap_or(3).cast_signed())),
-        (_, level) => {
-            if level.is_some() {
-                let warning = options.warning("compression_level", "without compression the level means nothing");
-                diagnostics.push(warning.with_hint("set compression, or leave compression_level out"));
-            }
-            Some(Compression::None)
+        (Codec::None | Codec::Snappy | Codec::Lz4, Some(_)) => {
+            let warning =
+                options.warning("compression_level", "without a compression that has levels it means nothing");
+            diagnostics.push(warning.with_hint("set compression, or leave compression_level out"));
         }
+        _ => {}
     }
+    Some(codec)
 }
 
 /// The outer `None` after an error, the inner one for the zone of this machine.

@@ -1,6 +1,7 @@
 //! Components against real servers. Ignored, with the reason, where these cannot be had. One file per subject.
 
 mod channel;
+mod hdfs;
 mod hub;
 mod solr;
 mod source;
@@ -20,6 +21,7 @@ fn main() -> std::process::ExitCode {
         return std::process::ExitCode::SUCCESS;
     }
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
+    let hadoop = weir_servers::hdfs::Distribution::find();
     let solr_cloud = weir_servers::solr::Distribution::find();
     let trials = vec![
         trial("old_broker_sources_share", &old, || source::agents_share_and_take_over(Version::V3_9)),
@@ -30,7 +32,15 @@ fn main() -> std::process::ExitCode {
         trial("channels_killed", &current, || channel::killed_agents_lose_nothing(Version::V4_3)),
         trial("old_broker_storm", &old, || channel::a_storm_of_rebalances(Version::V3_9)),
         trial("storm", &current, || channel::a_storm_of_rebalances(Version::V4_3)),
+        trial("hdfs_servers_die", &hadoop, hdfs::servers_die_and_each_event_is_there_once),
+        trial("hdfs_permission", &hadoop, hdfs::a_missing_permission_holds_events_back),
         trial("solr_every_event_is_found", &solr_cloud, solr::every_event_is_found),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Shows the figures of a trial.
+#[expect(clippy::print_stdout, reason = "for whoever runs the trial; the runner shows it where it is wanted")]
+fn show(text: &str) {
+    println!("{text}");
 }

@@ -13,25 +13,6 @@ use std::io::Write as _;
 
 use weir_event::{ABSENT_I64, Column, EventBatch, Span, names};
 
-/// What a line holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Format {
-    /// The body.
-    Text,
-    /// Headers and body as one JSON object.
-    Json,
-}
-
-impl Format {
-    /// The usual end of the name of such a file.
-    pub(crate) fn suffix(self) -> &'static str {
-        match self {
-            Self::Text => ".log",
-            Self::Json => ".json",
-        }
-    }
-}
-
 /// Writes the events of one batch. What is the same for all of them is prepared once.
 pub(crate) struct LineWriter<'a> {
     batch: &'a EventBatch,
@@ -51,8 +32,8 @@ enum Header<'a> {
 
 impl<'a> LineWriter<'a> {
     /// A writer for the events of `batch`.
-    pub(crate) fn new(format: Format, batch: &'a EventBatch) -> Self {
-        let headers = (format == Format::Json).then(|| json_headers(batch));
+    pub(crate) fn new(is_json: bool, batch: &'a EventBatch) -> Self {
+        let headers = is_json.then(|| json_headers(batch));
         Self { batch, bodies: batch.body_spans(), arena: batch.body_arena(), headers }
     }
 
@@ -250,15 +231,15 @@ mod tests {
 
     use super::*;
 
-    fn lines(format: Format, batch: &EventBatch) -> Vec<u8> {
-        let writer = LineWriter::new(format, batch);
+    fn lines(is_json: bool, batch: &EventBatch) -> Vec<u8> {
+        let writer = LineWriter::new(is_json, batch);
         let mut out = Vec::new();
         (0..batch.len()).for_each(|row| writer.write(row, &mut out));
         out
     }
 
     fn objects(batch: &EventBatch) -> Vec<Value> {
-        let text = String::from_utf8(lines(Format::Json, batch)).expect("JSON is UTF-8");
+        let text = String::from_utf8(lines(true, batch)).expect("JSON is UTF-8");
         text.lines().map(|line| serde_json::from_str(line).expect("one object per line")).collect()
     }
 
@@ -267,8 +248,8 @@ mod tests {
     #[test]
     fn text_is_the_body_and_a_line_feed() {
         let batch = EventBatch::from_bodies(&[&b"one"[..], b"", b"two\nlines", b"\xff"], 0);
-        assert_eq!(lines(Format::Text, &batch), b"one\n\ntwo\nlines\n\xff\n");
-        assert_eq!(lines(Format::Text, &batch.slice(2..3)), b"two\nlines\n");
+        assert_eq!(lines(false, &batch), b"one\n\ntwo\nlines\n\xff\n");
+        assert_eq!(lines(false, &batch.slice(2..3)), b"two\nlines\n");
     }
 
     /// Scenario: numbers, texts, constants, absent values, names in need of care, bytes that are no text.
@@ -292,11 +273,11 @@ mod tests {
                    "body_base64": "/gA="}),
         ];
         assert_eq!(objects(&batch), expected);
-        let text = String::from_utf8(lines(Format::Json, &batch)).expect("JSON is UTF-8");
+        let text = String::from_utf8(lines(true, &batch)).expect("JSON is UTF-8");
         let second = text.lines().nth(1).expect("two lines");
         assert!(second.starts_with("{\"timestamp\":1700000000123,"), "{second}");
         let mut batch = EventBatch::from_bodies(&["x"], 0);
-        assert_eq!(lines(Format::Json, &batch), b"{\"body\":\"x\"}\n");
+        assert_eq!(lines(true, &batch), b"{\"body\":\"x\"}\n");
         batch.set_constant(names::TIMESTAMP, "soon");
         assert_eq!(objects(&batch), [json!({"timestamp": "soon", "body": "x"})]);
         batch.set_constant(names::TIMESTAMP, "12");

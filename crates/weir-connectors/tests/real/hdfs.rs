@@ -1,0 +1,179 @@
+//! The HDFS sink on a real HDFS.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Failed;
+use weir_connectors::registry;
+use weir_hdfs::{FileSystem, Status, WebHdfs, WebHdfsOptions};
+use weir_servers::hdfs::{Cluster, ClusterOptions, Role};
+use weir_testkit::agent::TestAgent;
+
+use crate::show;
+
+/// Far above what is measured: the times are shown, not judged.
+const PATIENCE: Duration = Duration::from_secs(180);
+const EVENTS_PER_SECOND: u64 = 5_000;
+
+/// A cluster as it is in life: a dead DataNode stays listed for ten minutes.
+fn options(datanodes: u32, replication: u32) -> ClusterOptions {
+    let properties = [
+        ("dfs.heartbeat.interval", "3"),
+        ("dfs.namenode.heartbeat.recheck-interval", "300000"),
+        ("dfs.namenode.stale.datanode.interval", "30000"),
+        ("dfs.permissions.enabled", "true"),
+    ];
+    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    ClusterOptions { datanodes, replication, block_bytes: 1 << 20, properties, ..ClusterOptions::default() }
+}
+
+/// An agent that generates events into a log and from there into the HDFS.
+fn agent(cluster: &Cluster, folder: &Path, user: &str, sink: &str) -> TestAgent {
+    let toml = format!(
+        "[agent]\nmemory = '1 GiB'\nshutdown_deadline = '120 s'\n\
+         [sources.in]\ntype = 'generate'\nrate = '{EVENTS_PER_SECOND}/s'\nchannels = ['c']\n\
+         [channels.c]\ntype = 'file'\npath = '{}'\n\
+         [sinks.out]\ntype = 'hdfs'\nchannel = 'c'\npath = '{}/events/%Y-%m-%d'\ntime = 'arrival'\nroll_time = '1 s'\n\
+         user = '{user}'\nhadoop_conf = '{}'\n{sink}\n",
+        folder.join("log").display(),
+        cluster.url(),
+        cluster.configuration().display(),
+    );
+    TestAgent::start(&toml, &registry())
+}
+
+fn user() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "root".to_owned())
+}
+
+fn delivered(agent: &TestAgent) -> u64 {
+    agent.status().groups[0].delivered
+}
+
+/// Waits until two seconds' worth of events more than now are in finished files; how long that took.
+fn until_events_flow(agent: &TestAgent, after: &str) -> Result<(), Failed> {
+    let (before, began) = (delivered(agent), Instant::now());
+    while delivered(agent) < before + 2 * EVENTS_PER_SECOND {
+        if began.elapsed() > PATIENCE {
+            let failure = agent.status().groups[0].last_failure.clone();
+            return Err(format!("{after}: nothing flows after {PATIENCE:?}: {failure:?}").into());
+        }
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    show(&format!("{after}: events are in files after {:.1} s", began.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// All files below `folder`, hidden ones too.
+async fn tree(files: &WebHdfs, folder: &str) -> Result<Vec<(String, Status)>, Failed> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for status in files.list(&folder).await? {
+            let path = format!("{folder}/{}", status.name);
+            if status.is_directory {
+                folders.push(path);
+            } else {
+                found.push((path, status));
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn lines(files: &WebHdfs, path: &str) -> Result<u64, Failed> {
+    let (mut reader, mut lines) = (files.open(path, 0).await?, 0);
+    while let Some(bytes) = reader.read().await? {
+        lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+    }
+    Ok(lines)
+}
+
+/// Every offset below `events` is in one finished file, and nothing in progress is left.
+fn assert_each_once(cluster: &Cluster, events: u64) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let files = WebHdfs::new(WebHdfsOptions::new(vec![cluster.web_address().to_string()], false))?;
+        let mut ranges: Vec<RangeInclusive<u64>> = Vec::new();
+        for (path, status) in tree(&files, "/events").await? {
+            assert!(!path.contains("/.weir/"), "{path} is left");
+            let range = path.rsplit('/').next().and_then(|name| name.split('.').nth(2)).ok_or("a name")?;
+            let (first, last) = range.split_once('-').ok_or("two offsets")?;
+            let (first, last): (u64, u64) = (first.parse()?, last.parse()?);
+            assert_eq!(lines(&files, &path).await?, last - first + 1, "{path} of {} bytes", status.bytes);
+            ranges.push(first..=last);
+        }
+        ranges.sort_by_key(|range| *range.start());
+        let next = ranges.iter().try_fold(0, |next, range| (*range.start() == next).then_some(range.end() + 1));
+        assert_eq!(next, Some(events), "the files follow each other without gap or overlap: {ranges:?}");
+        show(&format!("{events} events in {} files, each once", ranges.len()));
+        Ok(())
+    })
+}
+
+fn finish(cluster: &Cluster, agent: TestAgent) -> Result<(), Failed> {
+    let report = agent.stop();
+    assert!(report.is_clean(), "{:?} {:?}", report.troubles, report.status.groups);
+    assert_each_once(cluster, report.status.sources[0].durable)
+}
+
+/// Scenario: under load a DataNode is killed and stays listed, another is frozen for 30 s, the first comes back; the NameNode
+/// is killed and started again (safe mode on the way); all DataNodes are killed and come back after a while. With as many
+/// copies as there are DataNodes, and with one less.
+/// Guarantees: after each fault that leaves servers able to serve events are in finished files again; at the end each offset
+/// is in exactly one file and nothing in progress is left.
+pub(crate) fn servers_die_and_each_event_is_there_once() -> Result<(), Failed> {
+    for replication in [3, 2] {
+        Cluster::with(options(3, replication), |cluster| {
+            let folder = tempfile::tempdir()?;
+            let agent = agent(cluster, folder.path(), &user(), "sync_interval = '500 ms'");
+            show(&format!("replication {replication}"));
+            until_events_flow(&agent, "at the start")?;
+            cluster.kill(Role::DataNode(1))?;
+            if replication == 2 {
+                until_events_flow(&agent, "one DataNode killed, still listed")?;
+            }
+            cluster.restart(Role::DataNode(1))?;
+            until_events_flow(&agent, "DataNode back")?;
+            cluster.pause(Role::DataNode(2))?;
+            std::thread::sleep(Duration::from_secs(30));
+            cluster.resume(Role::DataNode(2))?;
+            until_events_flow(&agent, "another frozen for 30 s and back")?;
+            cluster.kill(Role::NameNode)?;
+            std::thread::sleep(Duration::from_secs(3));
+            cluster.restart(Role::NameNode)?;
+            until_events_flow(&agent, "NameNode killed and back")?;
+            (1..=3).try_for_each(|node| cluster.kill(Role::DataNode(node)))?;
+            std::thread::sleep(Duration::from_secs(20));
+            (1..=3).try_for_each(|node| cluster.restart(Role::DataNode(node)))?;
+            until_events_flow(&agent, "all DataNodes gone for 20 s and back")?;
+            finish(cluster, agent)
+        })?;
+    }
+    Ok(())
+}
+
+/// Scenario: the directory belongs to somebody else, then it does not.
+/// Guarantees: events wait and the failure names the path and what to do; then all are there, once.
+pub(crate) fn a_missing_permission_holds_events_back() -> Result<(), Failed> {
+    Cluster::with(options(1, 1), |cluster| {
+        cluster.shell(&["-mkdir", "/events"], b"")?;
+        cluster.shell(&["-chmod", "755", "/events"], b"")?;
+        let folder = tempfile::tempdir()?;
+        let agent = agent(cluster, folder.path(), "somebody", "");
+        let deadline = Instant::now() + PATIENCE;
+        let failure = loop {
+            if let Some(failure) = agent.status().groups[0].last_failure.clone() {
+                break failure;
+            }
+            if Instant::now() > deadline {
+                return Err("nobody complains".into());
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        };
+        assert!(failure.contains("/events/.weir") && failure.contains("write permission"), "{failure}");
+        cluster.shell(&["-chmod", "777", "/events"], b"")?;
+        until_events_flow(&agent, "permission given")?;
+        finish(cluster, agent)
+    })
+}
