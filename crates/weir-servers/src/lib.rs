@@ -20,6 +20,7 @@ mod home;
 pub mod http;
 pub mod kafka;
 pub mod kerberos;
+pub mod parquet;
 pub mod ports;
 pub mod process;
 mod server;

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::configuration;
-use super::distribution::Distribution;
+use super::distribution::{Distribution, SHELL};
 use crate::home::Home;
 use crate::process::{Output, RunError};
 use crate::server::{Activity, Server};
@@ -17,7 +17,6 @@ use crate::{ControlError, StartError, Tuning, Watch, http, ports};
 
 const NAMENODE: &str = "org.apache.hadoop.hdfs.server.namenode.NameNode";
 const DATANODE: &str = "org.apache.hadoop.hdfs.server.datanode.DataNode";
-const SHELL: &str = "org.apache.hadoop.fs.FsShell";
 const ADMIN: &str = "org.apache.hadoop.hdfs.tools.DFSAdmin";
 /// Ports of a process: data, web, inner requests. The NameNode has no data and answers its clients where DataNodes have it.
 const PORTS_EACH: usize = 3;

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::artifacts::{Artifacts, require_java};
+use crate::home::Home;
 use crate::process::{self, Output, RunError};
 use crate::{Tuning, Unavailable, Watch};
 
@@ -12,11 +13,15 @@ use crate::{Tuning, Unavailable, Watch};
 const TOOL_PATIENCE: Duration = Duration::from_secs(90);
 /// What a process that is to be small takes at most.
 const HEAP_MIB_MAX: u32 = 256;
+/// Hadoop's commands on files.
+pub(super) const SHELL: &str = "org.apache.hadoop.fs.FsShell";
 /// hadoop-hdfs expects the other two to be there already.
-const COORDINATES: [&str; 3] = [
+const COORDINATES: [&str; 4] = [
     "org.apache.hadoop:hadoop-common:3.4.3",
     "org.apache.hadoop:hadoop-hdfs:3.4.3",
     "org.apache.hadoop:hadoop-hdfs-client:3.4.3",
+    // Hadoop reads lz4 by it and does not bring it along.
+    "org.lz4:lz4-java:1.8.0",
 ];
 
 /// The jars of Hadoop 3.4.3 and a Java that runs them.
@@ -40,8 +45,25 @@ impl Distribution {
     /// As [`Distribution::find`]; also if `watch` was cancelled meanwhile.
     pub fn find_watched(watch: &Watch<'_>) -> Result<Self, Unavailable> {
         require_java(11)?;
-        let jars = Artifacts { name: "hdfs-3.4.3", coordinates: &COORDINATES }.folder(watch)?;
+        let jars = Artifacts { name: "hdfs-3.4.3-lz4", coordinates: &COORDINATES }.folder(watch)?;
         Ok(Self { jars })
+    }
+
+    /// Where the jars are.
+    pub(crate) fn jars(&self) -> &Path {
+        &self.jars
+    }
+
+    /// Hadoop's own shell without a cluster: `["-text", "file:///tmp/a.seq"]`. 2 to 5 s a call.
+    ///
+    /// # Errors
+    /// [`RunError`] if it fails.
+    pub fn shell(&self, arguments: &[&str]) -> Result<Output, RunError> {
+        let start = |cause| RunError::Start { command: SHELL.to_owned(), cause };
+        let home = Home::new("hadoop").map_err(start)?;
+        // Its classes insist on a file of this name.
+        std::fs::write(home.path().join("core-site.xml"), "<configuration/>").map_err(start)?;
+        self.run(home.path(), home.path(), SHELL, arguments, b"")
     }
 
     /// A Java machine for the class that is to be its first further argument. `configuration` is the folder of it, `home`
