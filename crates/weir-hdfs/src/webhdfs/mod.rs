@@ -27,7 +27,7 @@ mod filesystem;
 mod json;
 mod options;
 mod reader;
-mod remote;
+pub(crate) mod remote;
 #[cfg(test)]
 mod tests;
 mod tls;

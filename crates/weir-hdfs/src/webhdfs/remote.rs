@@ -49,7 +49,7 @@ pub(super) fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
 }
 
 /// Kind of an exception of Hadoop, and whether it passes.
-fn class(exception: &str, message: &str) -> (HdfsErrorKind, bool) {
+pub(crate) fn class(exception: &str, message: &str) -> (HdfsErrorKind, bool) {
     use HdfsErrorKind as Kind;
     let kind = match exception {
         "FileNotFoundException" => Kind::NotFound,

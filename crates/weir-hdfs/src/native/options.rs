@@ -1,0 +1,41 @@
+//! [`NativeOptions`].
+
+use std::time::Duration;
+
+/// How a [`NativeHdfs`](super::NativeHdfs) works.
+#[derive(Clone, Debug)]
+pub struct NativeOptions {
+    /// The NameNodes' `host:port`; the active one is found.
+    pub namenodes: Vec<String>,
+    /// Who we are; `HADOOP_USER_NAME` or the login name is the caller's to find.
+    pub user: String,
+    /// Whether DataNodes are reached by name, not by the address that the NameNode sees.
+    pub by_hostname: bool,
+    /// How long a call to the NameNodes may take, with all attempts. Default 30 s: a restart of a small one.
+    pub namenode_timeout: Duration,
+    /// How long DataNodes may be silent while they owe an answer. Default 10 s.
+    pub write_timeout: Duration,
+    /// How long a connection or the set-up of a pipeline may take. Default 5 s.
+    pub connect_timeout: Duration,
+    /// How long a DataNode that failed gets no new blocks. Default 60 s.
+    pub exclude_time: Duration,
+    /// How much of a file may wait or be under way, in bytes; at least 256 KiB. Default 8 MiB.
+    pub window_bytes: usize,
+}
+
+impl NativeOptions {
+    /// The defaults.
+    #[must_use]
+    pub const fn new(namenodes: Vec<String>, user: String) -> Self {
+        Self {
+            namenodes,
+            user,
+            by_hostname: false,
+            namenode_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            exclude_time: Duration::from_secs(60),
+            window_bytes: 8 << 20,
+        }
+    }
+}
