@@ -66,7 +66,9 @@ pub(super) async fn set_up(of: &SetUp<'_>) -> Result<Link, Broken> {
     let rest = || of.places.iter().skip(1);
     let request = WriteBlock {
         header: Some(datanode::client_header(of.block, of.located.token.as_ref(), of.client)),
-        targets: rest().map(|place| Datanode { id: Some(place.node.clone()) }).collect(),
+        targets: rest()
+            .map(|place| Datanode { id: Some(place.node.clone()), location: Some("/default-rack".to_owned()) })
+            .collect(),
         stage: of.stage as i32,
         nodes: of.places.len() as u32,
         bytes_min: of.acked,

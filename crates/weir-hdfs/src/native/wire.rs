@@ -100,6 +100,9 @@ pub(super) struct DatanodeId {
 pub(super) struct Datanode {
     #[prost(message, optional, tag = "1")]
     pub(super) id: Option<DatanodeId>,
+    /// Its rack.
+    #[prost(string, optional, tag = "8")]
+    pub(super) location: Option<String>,
 }
 
 /// Leave to touch a block.
