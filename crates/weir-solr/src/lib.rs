@@ -12,6 +12,8 @@
 mod client;
 mod document;
 mod error;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 mod indexer;
 mod murmur3;
 mod options;
@@ -19,7 +21,7 @@ mod route;
 mod state;
 
 pub use client::{Client, ClientError};
-pub use document::{Documents, DocumentsBuilder, Encoding};
+pub use document::{Documents, DocumentsBuilder, Encoding, Form, Name};
 pub use error::{ErrorClass, RequestError};
 pub use indexer::{HandedBack, Indexer, IndexerOptions, Report, Submission};
 pub use options::{ClientOptions, Login};

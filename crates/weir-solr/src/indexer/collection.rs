@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 use super::Shared;
 use super::shard::Shard;
 use super::submission::Queued;
-use crate::document::Encoding;
 use crate::error::RequestError;
 use crate::state::CollectionState;
 
@@ -75,7 +74,7 @@ impl Collection {
     }
 
     /// Puts documents into the queues of their shards, by the state that is known.
-    pub(super) fn place(self: &Arc<Self>, shared: &Arc<Shared>, documents: Vec<Queued>, encoding: Encoding) {
+    pub(super) fn place(self: &Arc<Self>, shared: &Arc<Shared>, documents: Vec<Queued>) {
         let Some(state) = self.state() else { return };
         let mut parts: Vec<(&str, Vec<Queued>)> = Vec::new();
         for document in documents {
@@ -91,7 +90,7 @@ impl Collection {
         }
         for (name, part) in parts {
             let shard = self.shard(shared, name);
-            shard.push(part, encoding);
+            shard.push(part);
         }
     }
 

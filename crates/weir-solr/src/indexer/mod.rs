@@ -29,6 +29,8 @@ mod collection;
 mod request;
 mod shard;
 mod submission;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use collection::Collection;
@@ -108,9 +110,8 @@ impl Indexer {
     pub async fn submit(&self, collection: &str, documents: Documents) -> Result<Submission, RequestError> {
         let collection = self.collection(collection);
         collection.known(&self.shared).await?;
-        let encoding = documents.encoding;
         let (queued, submission) = submission::take_in(documents, &self.shared.flight);
-        collection.place(&self.shared, queued, encoding);
+        collection.place(&self.shared, queued);
         Ok(submission)
     }
 
@@ -118,11 +119,6 @@ impl Indexer {
     #[must_use]
     pub fn in_flight_bytes(&self) -> usize {
         self.shared.flight.bytes()
-    }
-
-    /// Waits until less than `limit` bytes are in flight; `false` if nothing at all was settled for `patience`.
-    pub async fn is_below(&self, limit: usize, patience: Duration) -> bool {
-        self.shared.flight.is_below(limit, patience).await
     }
 
     /// What is not well, one line for each shard.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::shard::Shard;
 use super::submission::Queued;
-use crate::document::{Encoding, join};
+use crate::document::join;
 use crate::error::{ErrorClass, RequestError};
 
 /// What is kept of Solr's words about a document.
@@ -40,11 +40,11 @@ impl Outcome {
 
 impl Shard {
     /// Sends documents until each of them is accepted or rejected, or a failure ends it.
-    pub(super) async fn request(self: Arc<Self>, documents: Vec<Queued>, encoding: Encoding) -> Outcome {
+    pub(super) async fn request(self: Arc<Self>, documents: Vec<Queued>) -> Outcome {
         let mut outcome = Outcome::default();
         let mut open = vec![documents];
         while let Some(piece) = open.pop() {
-            let error = match self.send(&piece, encoding).await {
+            let error = match self.send(&piece).await {
                 Ok(answer) => {
                     settle(piece, &answer, &mut outcome);
                     continue;
@@ -73,8 +73,9 @@ impl Shard {
         outcome
     }
 
-    async fn send(&self, documents: &[Queued], encoding: Encoding) -> Result<Value, RequestError> {
+    async fn send(&self, documents: &[Queued]) -> Result<Value, RequestError> {
         let core = self.core()?;
+        let Some(encoding) = documents.first().and_then(Queued::encoding) else { return Ok(Value::Null) };
         let options = &self.shared.options;
         let mut query = "wt=json".to_owned();
         if let Some(commit_within) = options.commit_within {

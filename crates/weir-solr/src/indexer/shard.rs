@@ -14,7 +14,6 @@ use super::collection::Collection;
 use super::request::{Outcome, Refusal};
 use super::submission::{HandedBack, Queued};
 use super::window::Window;
-use crate::document::Encoding;
 use crate::error::{ErrorClass, RequestError};
 
 /// One shard of one collection; `name` is empty where any node takes documents.
@@ -32,7 +31,6 @@ pub(super) struct Shard {
 struct Queue {
     documents: VecDeque<Queued>,
     bytes: usize,
-    encoding: Encoding,
     /// When the first of `documents` came.
     since: Instant,
     is_running: bool,
@@ -44,7 +42,7 @@ struct Queue {
 
 /// What the task does next.
 enum Next {
-    Send(Vec<Queued>, Encoding),
+    Send(Vec<Queued>),
     /// For a moment, or for news.
     Wait(Option<Instant>),
     /// Nothing is queued.
@@ -56,7 +54,6 @@ impl Shard {
         let queue = Queue {
             documents: VecDeque::new(),
             bytes: 0,
-            encoding: Encoding::default(),
             since: Instant::now(),
             is_running: false,
             window: Window::new(&shared.options),
@@ -67,13 +64,12 @@ impl Shard {
     }
 
     /// Adds documents, and starts the task if it does not run.
-    pub(super) fn push(self: &Arc<Self>, documents: Vec<Queued>, encoding: Encoding) {
+    pub(super) fn push(self: &Arc<Self>, documents: Vec<Queued>) {
         let starts = {
             let mut queue = self.queue.lock();
             if queue.documents.is_empty() {
                 queue.since = Instant::now();
             }
-            queue.encoding = encoding;
             queue.bytes += documents.iter().map(|document| document.bytes().len()).sum::<usize>();
             queue.documents.extend(documents);
             !std::mem::replace(&mut queue.is_running, true)
@@ -93,8 +89,8 @@ impl Shard {
                 self.learn(outcome.ok()).await;
             }
             match self.next(requests.len()) {
-                Next::Send(documents, encoding) => {
-                    requests.spawn(self.clone().request(documents, encoding));
+                Next::Send(documents) => {
+                    requests.spawn(self.clone().request(documents));
                 }
                 Next::Wait(until) => {
                     tokio::select! {
@@ -134,7 +130,7 @@ impl Shard {
         }
         let batch = queue.take(documents, bytes);
         queue.since = now;
-        Next::Send(batch, queue.encoding)
+        Next::Send(batch)
     }
 
     /// Draws conclusions from what became of a request. `None` if its task was ended, and its documents with it.
@@ -155,7 +151,6 @@ impl Shard {
                 None => {}
             }
         }
-        self.shared.flight.settled.notify_waiters();
         if is_well {
             self.shared.set_trouble(&subject, None);
         }
@@ -179,7 +174,7 @@ impl Shard {
             let is_over = is_permanent || since.elapsed() >= self.shared.options.hand_back_after;
             if is_over {
                 queue.troubled_since = None;
-                queue.take(usize::MAX, usize::MAX)
+                queue.take_all()
             } else {
                 Vec::new()
             }
@@ -207,22 +202,26 @@ impl Shard {
         };
         // Documents in requests come back to this queue, find out the same way, and follow.
         if moved || (state.is_routed_by_id && range(&state).is_none()) {
-            let (documents, encoding) = {
-                let mut queue = self.queue.lock();
-                (queue.take(usize::MAX, usize::MAX), queue.encoding)
-            };
-            self.collection.place(&self.shared, documents, encoding);
+            let documents = self.queue.lock().take_all();
+            self.collection.place(&self.shared, documents);
         }
     }
 }
 
 impl Queue {
-    /// The first documents, at least one, within the limits.
+    fn take_all(&mut self) -> Vec<Queued> {
+        self.bytes = 0;
+        self.documents.drain(..).collect()
+    }
+
+    /// The first documents, at least one, within the limits, that may be in one request.
     fn take(&mut self, documents: usize, bytes: usize) -> Vec<Queued> {
         let (mut count, mut sum) = (0, 0);
+        let first = self.documents.front().and_then(Queued::encoding);
         for document in self.documents.iter().take(documents) {
             sum += document.bytes().len();
-            if sum > bytes && count > 0 {
+            let joins = first.zip(document.encoding()).is_some_and(|(first, other)| first.joins(other));
+            if count > 0 && (sum > bytes || !joins) {
                 break;
             }
             count += 1;

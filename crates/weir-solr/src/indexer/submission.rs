@@ -5,14 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
-use tokio::time::timeout;
+use tokio::sync::oneshot;
 
-use crate::document::{DocumentSpan, Documents};
+use crate::document::{DocumentSpan, Documents, Encoding};
 
 /// What became of the documents of one submission.
 #[derive(Debug, Default)]
@@ -51,30 +49,15 @@ impl Future for Submission {
     }
 }
 
-/// Bytes that were taken in and are not settled, and whoever waits for there to be less.
+/// Bytes that were taken in and are not settled.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     bytes: AtomicUsize,
-    pub(super) settled: Notify,
 }
 
 impl Flight {
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Waits until less than `limit` is in flight; `false` if nothing at all was settled for `patience`.
-    pub(super) async fn is_below(&self, limit: usize, patience: Duration) -> bool {
-        loop {
-            // Registered before looking, so that an answer in between is not slept through.
-            let settled = self.settled.notified();
-            if self.bytes() < limit {
-                return true;
-            }
-            if timeout(patience, settled).await.is_err() {
-                return false;
-            }
-        }
     }
 }
 
@@ -84,6 +67,7 @@ struct Ticket {
     /// Held for a push.
     report: Mutex<Report>,
     answer: Mutex<Option<oneshot::Sender<Report>>>,
+    encoding: Encoding,
     flight: Arc<Flight>,
 }
 
@@ -96,7 +80,6 @@ impl Ticket {
                 // Nobody waits any more: as he likes.
                 let _ = answer.send(report);
             }
-            self.flight.settled.notify_waiters();
         }
     }
 }
@@ -114,6 +97,11 @@ pub(super) struct Queued {
 impl Queued {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// How it is written; `None` only once it is settled.
+    pub(super) fn encoding(&self) -> Option<&Encoding> {
+        self.ticket.as_ref().map(|ticket| &ticket.encoding)
     }
 
     /// Its id as it is written in it.
@@ -161,6 +149,7 @@ pub(super) fn take_in(documents: Documents, flight: &Arc<Flight>) -> (Vec<Queued
         open: AtomicUsize::new(documents.len()),
         report: Mutex::default(),
         answer: Mutex::new(Some(sender)),
+        encoding: documents.encoding.clone(),
         flight: flight.clone(),
     });
     let total: usize = documents.spans.iter().map(|span| span.len as usize).sum();
@@ -171,7 +160,7 @@ pub(super) fn take_in(documents: Documents, flight: &Arc<Flight>) -> (Vec<Queued
         let _ = answer.send(Report::default());
     }
     let queued = |(index, span): (usize, &DocumentSpan)| {
-        let bytes = documents.bytes.slice(span.start as usize..(span.start + span.len) as usize);
+        let bytes = documents.document(span);
         let id = bytes.slice(span.id_start as usize..span.id_start as usize + span.id_len as usize);
         Queued { bytes, id, hash: span.hash, index, ticket: Some(ticket.clone()) }
     };
