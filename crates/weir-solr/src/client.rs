@@ -18,6 +18,10 @@ use crate::state::ClusterState;
 
 /// A token is read again after this, so that a new one counts well before the old one ends.
 const TOKEN_AGE_MAX: Duration = Duration::from_secs(30);
+/// A question is answered in milliseconds; a node that pauses is not waited for while there are others.
+const PATIENCE_SHORT: Duration = Duration::from_secs(5);
+/// A collection of many shards takes a minute to make.
+const PATIENCE_LONG: Duration = Duration::from_secs(180);
 /// An answer to an update has some hundred bytes; with thousands of refused documents, or the state of a cluster with
 /// thousands of collections, some MiB.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -103,15 +107,23 @@ impl Client {
     /// # Errors
     /// [`RequestError`] of the node asked last.
     pub async fn get(&self, path: &str) -> Result<Value, RequestError> {
-        self.ask(Method::GET, path, None).await
+        self.ask(Method::GET, path, None, PATIENCE_SHORT).await
     }
 
-    /// POST of `body` in the same way.
+    /// The same for what takes a while, such as making a collection.
+    ///
+    /// # Errors
+    /// [`RequestError`] of the node asked last.
+    pub async fn get_patiently(&self, path: &str) -> Result<Value, RequestError> {
+        self.ask(Method::GET, path, None, PATIENCE_LONG).await
+    }
+
+    /// POST of `body` in the same way as [`Client::get_patiently`].
     ///
     /// # Errors
     /// [`RequestError`] of the node asked last.
     pub async fn post(&self, path: &str, content_type: &'static str, body: Bytes) -> Result<Value, RequestError> {
-        self.ask(Method::POST, path, Some((content_type, body))).await
+        self.ask(Method::POST, path, Some((content_type, body)), PATIENCE_LONG).await
     }
 
     async fn ask(
@@ -119,6 +131,7 @@ impl Client {
         method: Method,
         path: &str,
         content: Option<(&'static str, Bytes)>,
+        patience: Duration,
     ) -> Result<Value, RequestError> {
         let urls = &self.inner.options.urls;
         let first = *self.inner.preferred.lock();
@@ -126,7 +139,7 @@ impl Client {
         for offset in 0..urls.len() {
             let at = (first + offset) % urls.len();
             let url = format!("{}{path}", urls[at]);
-            let mut request = self.inner.http.request(method.clone(), &url);
+            let mut request = self.inner.http.request(method.clone(), &url).timeout(patience);
             if let Some((content_type, body)) = &content {
                 request = request.header(CONTENT_TYPE, *content_type).body(body.clone());
             }
@@ -150,10 +163,7 @@ impl Client {
     /// [`RequestError`]; an answer of 200 that speaks of an error counts as one.
     pub(crate) async fn update(&self, core: &str, query: &str, content: Content) -> Result<Value, RequestError> {
         let request = self.inner.http.post(format!("{core}/update?{query}"));
-        let mut request = request.header(CONTENT_TYPE, content.content_type).body(content.body);
-        if let Some(encoding) = content.encoding {
-            request = request.header(reqwest::header::CONTENT_ENCODING, encoding);
-        }
+        let request = request.header(CONTENT_TYPE, content.content_type).body(content.body);
         self.send(request, core).await
     }
 
@@ -208,7 +218,6 @@ impl Client {
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) content_type: &'static str,
-    pub(crate) encoding: Option<&'static str>,
     pub(crate) body: Bytes,
 }
 

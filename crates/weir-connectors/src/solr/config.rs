@@ -1,64 +1,21 @@
-//! Options of the Solr sink.
+//! Options to specification.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, Options, TypeSpec};
+use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Options, Secret, TypeSpec};
 use weir_engine::registry::SinkType;
 use weir_engine::sink::{Sink, SinkContext, SinkSpec};
 use weir_engine::source::StartError;
-use weir_solr::{Client, ClientOptions, IndexerOptions};
+use weir_solr::{Client, ClientOptions, Form, IndexerOptions, Login};
 
 use super::lane::SolrSink;
-use super::mapping::{Field, Mapping};
+use super::mapping::{Field, MappingSpec};
+use super::options::OPTIONS;
+use super::place::Places;
+use super::select::Condition;
 use super::template::Template;
-
-const OPTIONS: &[OptionSpec] = &[
-    OptionSpec::required(
-        "urls",
-        Kind::List { of: &Kind::Text, items_min: 1 },
-        "Base addresses of nodes of the cluster; one that answers is enough, the others are learned from it. Name two or three.",
-    )
-    .example("[\"http://solr1:8983/solr\", \"http://solr2:8983/solr\"]"),
-    OptionSpec::required("collection", Kind::Text, "The collection or alias that events go to; it must exist.")
-        .example("syslog"),
-    OptionSpec::defaulted(
-        "id",
-        Kind::Text,
-        "%{weir.channel}-%{weir.partition}-%{weir.offset}",
-        "The unique key of an event's document. An event that comes again must get the same one: then it overwrites itself. `%{NAME}` is a header; weir.channel, weir.partition and weir.offset say where in the sink's channel it is.",
-    ),
-    OptionSpec::defaulted("key_field", Kind::Text, "id", "The field of the unique key in the schema."),
-    OptionSpec::defaulted(
-        "fields",
-        Kind::Map(&Kind::Text),
-        r#"{ ts = "date %{timestamp}", host = "%{host}", app = "%{app}", pid = "int %{procid}", facility = "int %{Facility}", severity = "int %{Severity}", message = "text %{body}" }"#,
-        "Field by field, what a document has: an optional type (string, text, int, long, date) and a text with headers as `%{NAME}` and the body as `%{body}`. A field whose header is absent is left out.",
-    ),
-    OptionSpec::defaulted(
-        "batch_documents",
-        Kind::Count { min: 1, max: 100_000 },
-        "1000",
-        "Most documents of a request. Batches are smaller while Solr is quick enough. Above 1000 nothing is gained.",
-    ),
-    OptionSpec::defaulted(
-        "batch_bytes_max",
-        Kind::Bytes { min: 1 << 10, max: 256 << 20 },
-        "2 MiB",
-        "Most bytes of a request; a larger document goes alone.",
-    ),
-    OptionSpec::defaulted(
-        "in_flight_bytes",
-        Kind::Bytes { min: 1 << 20, max: 4 << 30 },
-        "64 MiB",
-        "Most bytes of events that wait for Solr's answer; what is beyond stays in the channel.",
-    ),
-    OptionSpec::defaulted(
-        "requests_per_shard",
-        Kind::Count { min: 1, max: 64 },
-        "3",
-        "Most requests at once to one shard.",
-    ),
-];
+use super::upkeep::CreateSpec;
 
 static SPEC: TypeSpec = TypeSpec {
     kind: ComponentKind::Sink,
@@ -78,17 +35,36 @@ fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<
     let options = &config.options;
     let urls = urls(options, diagnostics);
     let mapping = mapping(options, diagnostics);
+    let places = places(options, diagnostics);
+    let login = login(options, diagnostics);
+    let conditions = options.tables("select").into_iter().map(|table| Condition::parse(table, diagnostics));
+    let conditions: Vec<_> = conditions.collect();
+    let create = options.table_opt("create").map(|table| CreateSpec {
+        config_set: table.text("config_set").to_owned(),
+        shards: table.count("shards"),
+        replicas: table.count("replicas"),
+        alias: table.text_opt("alias").map(str::to_owned),
+    });
     let indexer = IndexerOptions {
         batch_documents_max: options.count("batch_documents") as usize,
         batch_bytes_max: options.bytes("batch_bytes_max") as usize,
         requests_max: options.count("requests_per_shard") as usize,
+        linger: options.duration("linger"),
+        commit_within: options.duration_opt("commit_within"),
+        replicas_min: options.count_opt("replicas_min"),
         ..IndexerOptions::default()
     };
+    let timeout = options.duration("request_timeout");
     Some(Arc::new(SolrSinkSpec {
-        client: ClientOptions::new(urls?),
+        client: ClientOptions { request_timeout: timeout, ..ClientOptions::new(urls?) },
+        login: login?,
+        ca: options.path_opt("ca").map(PathBuf::from),
         indexer,
-        collection: options.text("collection").to_owned(),
+        places: places?,
+        create,
         mapping: mapping?,
+        conditions: conditions.into_iter().collect::<Option<_>>()?,
+        sample: options.count("sample"),
         in_flight_bytes: options.bytes("in_flight_bytes") as usize,
     }))
 }
@@ -109,7 +85,30 @@ fn urls(options: &Options, diagnostics: &mut Diagnostics) -> Option<Vec<String>>
     urls
 }
 
-fn mapping(options: &Options, diagnostics: &mut Diagnostics) -> Option<Mapping> {
+fn places(options: &Options, diagnostics: &mut Diagnostics) -> Option<Places> {
+    let places = Places {
+        default: options.text("collection").to_owned(),
+        header: options.text_opt("collection_header").map(str::to_owned),
+        allowed: options.list_text("collections_allowed").into_iter().map(str::to_owned).collect(),
+        retention_days: options.table_opt("create").and_then(|table| table.count_opt("retention_days")),
+    };
+    if let Some(fault) = places.fault() {
+        diagnostics.push(options.error("collection", fault));
+        return None;
+    }
+    if places.header.is_some() == places.allowed.is_empty() {
+        let message = "collection_header and collections_allowed need each other";
+        diagnostics.push(options.error("collection_header", message));
+        return None;
+    }
+    if places.is_timed() && !options.is_given("create") {
+        let message = "a collection by time without `create`: somebody has to make each in time";
+        diagnostics.push(options.warning("collection", message));
+    }
+    Some(places)
+}
+
+fn mapping(options: &Options, diagnostics: &mut Diagnostics) -> Option<MappingSpec> {
     let mut fields = Some(Vec::new());
     for (name, text) in options.text_map("fields") {
         match (Field::parse(name, text), &mut fields) {
@@ -133,18 +132,87 @@ fn mapping(options: &Options, diagnostics: &mut Diagnostics) -> Option<Mapping> 
             None
         }
     };
-    let key_field = options.text("key_field").to_owned();
-    Some(Mapping { key_field, id: id?, fields: fields?, other_headers: None })
+    let other_headers = match options.text_opt("header_fields").map(|text| text.split_once('*')) {
+        None => None,
+        Some(Some((before, behind))) => Some((before.to_owned(), behind.to_owned())),
+        Some(None) => {
+            diagnostics.push(options.error("header_fields", "it has no * for the name of the header"));
+            return None;
+        }
+    };
+    Some(MappingSpec {
+        form: if options.choice("encoding") == "json" { Form::Json } else { Form::Javabin },
+        key_field: options.text("key_field").to_owned(),
+        id: id?,
+        fields: fields?,
+        other_headers,
+        is_strict: options.choice("on_bad_value") == "reject",
+    })
+}
+
+/// As whom: read at the start.
+#[derive(Clone, Debug)]
+enum LoginSpec {
+    Nobody,
+    Basic { user: String, password: Secret },
+    Bearer { file: PathBuf },
+}
+
+fn login(options: &Options, diagnostics: &mut Diagnostics) -> Option<LoginSpec> {
+    match (options.text_opt("user"), options.secret_opt("password"), options.path_opt("token_file")) {
+        (None, None, None) => Some(LoginSpec::Nobody),
+        (Some(user), Some(password), None) => {
+            Some(LoginSpec::Basic { user: user.to_owned(), password: password.clone() })
+        }
+        (None, None, Some(file)) => Some(LoginSpec::Bearer { file: file.into() }),
+        (_, _, Some(_)) => {
+            diagnostics.push(options.error("token_file", "either a token or user and password, not both"));
+            None
+        }
+        (user, _, None) => {
+            let (has, lacks) = if user.is_some() { ("user", "password") } else { ("password", "user") };
+            diagnostics.push(options.error(has, format!("{has} needs {lacks}, which is not given")));
+            None
+        }
+    }
 }
 
 /// A checked sink.
 #[derive(Clone, Debug)]
 pub(super) struct SolrSinkSpec {
-    pub(super) client: ClientOptions,
+    client: ClientOptions,
+    login: LoginSpec,
+    ca: Option<PathBuf>,
     pub(super) indexer: IndexerOptions,
-    pub(super) collection: String,
-    pub(super) mapping: Mapping,
+    pub(super) places: Places,
+    pub(super) create: Option<CreateSpec>,
+    pub(super) mapping: MappingSpec,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) sample: u64,
     pub(super) in_flight_bytes: usize,
+}
+
+impl SolrSinkSpec {
+    fn client(&self, name: &str) -> Result<Client, StartError> {
+        let read = |path: &std::path::Path| std::fs::read_to_string(path);
+        let mut options = self.client.clone();
+        if let Some(ca) = &self.ca {
+            let text = read(ca).map_err(|error| {
+                StartError::new(format!("sink {name}: the certificates in {} cannot be read", ca.display()), error)
+            })?;
+            options.authorities_pem = Some(text);
+        }
+        options.login = match &self.login {
+            LoginSpec::Nobody => Login::Nobody,
+            LoginSpec::Bearer { file } => Login::Bearer { file: file.clone() },
+            LoginSpec::Basic { user, password } => {
+                let text = password.resolve(&|name| std::env::var(name).ok(), &read);
+                let text = text.map_err(|error| StartError::new(format!("sink {name}: no password"), error))?;
+                Login::Basic { user: user.clone(), password: text.expose().to_owned() }
+            }
+        };
+        Client::new(options).map_err(|error| StartError::new(format!("sink {name}: no client for Solr"), error))
+    }
 }
 
 impl SinkSpec for SolrSinkSpec {
@@ -156,8 +224,7 @@ impl SinkSpec for SolrSinkSpec {
     /// One lane: it writes documents many times faster than Solr indexes them. Solr need not answer yet: what cannot be
     /// sent waits in the channel.
     fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
-        let client = Client::new(self.client.clone())
-            .map_err(|error| StartError::new(format!("sink {}: no client for Solr", context.name), error))?;
+        let client = self.client(&context.name)?;
         Ok(vec![Box::new(SolrSink::new(&context.name, self.clone(), client))])
     }
 }

@@ -1,70 +1,60 @@
 //! The lane of the sink: deliveries to documents, and the limits.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
-use tokio::time::timeout;
+use jiff::Timestamp;
 use weir_engine::delivery::{AckToken, Delivery, DeliveryError};
 use weir_engine::sink::{FlushReason, Sink};
 use weir_event::EventBatch;
-use weir_solr::{Client, DocumentsBuilder, Encoding, Indexer, Submission};
+use weir_solr::{Client, Documents, DocumentsBuilder, ErrorClass, Indexer, RequestError, Submission, id_hash};
 
 use super::config::SolrSinkSpec;
+use super::flight::{Held, Row, Waiting};
+use super::mapping::Mapping;
+use super::upkeep::Upkeep;
 
 /// After so long without any answer a delivery goes back to the channel and the group's state says why: longer than an
 /// election usually takes, short enough that a stop is not held up.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Time between two warnings about values that do not fit their types.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The one lane of the sink.
 pub(super) struct SolrSink {
     name: String,
     spec: SolrSinkSpec,
+    mapping: Mapping,
     client: Client,
+    upkeep: Option<Upkeep>,
     /// From the first delivery on: made inside the lane's runtime, which its tasks run on.
     indexer: Option<Indexer>,
     held: Arc<Held>,
+    left_out: LeftOut,
 }
 
-/// Bytes of deliveries that are not answered, and whoever waits for there to be less.
-#[derive(Debug, Default)]
-struct Held {
-    bytes: AtomicUsize,
-    answered: Notify,
+/// Values that do not fit their types.
+#[derive(Default)]
+struct LeftOut {
+    values: u64,
+    warned: Option<Instant>,
 }
 
-impl Held {
-    /// Waits until less than `limit` is held; `false` if nothing at all was answered for `patience`.
-    async fn is_below(&self, limit: usize, patience: Duration) -> bool {
-        loop {
-            // Registered before looking, so that an answer in between is not slept through.
-            let answered = self.answered.notified();
-            if self.bytes.load(Ordering::Relaxed) < limit {
-                return true;
-            }
-            if timeout(patience, answered).await.is_err() {
-                return false;
-            }
-        }
-    }
-}
-
-/// A delivery that waits for Solr.
-struct Waiting {
-    /// Documents of one collection, and for each the batch and row it was made of.
-    parts: Vec<(Submission, Vec<(u32, u32)>)>,
-    batches: Vec<EventBatch>,
-    ack: AckToken,
-    bytes: usize,
-    held: Arc<Held>,
+/// Documents for one collection, and the event of each.
+struct Part {
+    collection: String,
+    builder: DocumentsBuilder,
+    rows: Vec<Row>,
 }
 
 impl SolrSink {
     /// A lane that has not spoken with Solr yet.
     pub(super) fn new(name: &str, spec: SolrSinkSpec, client: Client) -> Self {
-        Self { name: name.to_owned(), spec, client, indexer: None, held: Arc::default() }
+        let mapping = Mapping::new(spec.mapping.clone());
+        let upkeep = spec.create.clone().map(|create| Upkeep::new(client.clone(), create, spec.places.clone()));
+        let (held, left_out) = Default::default();
+        Self { name: name.to_owned(), spec, mapping, client, upkeep, indexer: None, held, left_out }
     }
 
     fn indexer(&mut self) -> Indexer {
@@ -78,12 +68,89 @@ impl SolrSink {
             reason = "it is slow".to_owned();
         }
         let message = format!(
-            "Solr has acknowledged nothing for {} s, {} bytes wait for it ({reason}); events stay in the channel",
+            "Solr has answered nothing for {} s, {} bytes of events wait for it ({reason}); further ones stay in the channel",
             PATIENCE.as_secs(),
-            self.held.bytes.load(Ordering::Relaxed)
+            self.held.bytes()
         );
         DeliveryError::Retry { message, after: None, source: None }
     }
+
+    /// Adds the documents of a batch, and counts what has none.
+    fn write(&mut self, number: u32, batch: &EventBatch, parts: &mut Vec<Part>, ack: &mut AckToken) {
+        let conditions: Vec<_> = self.spec.conditions.iter().map(|condition| condition.bind(batch)).collect();
+        let mapping = self.mapping.bind(batch);
+        let mut places = self.spec.places.bind(batch, Timestamp::now());
+        let mut unselected = vec![0_u64; conditions.len()];
+        let mut unsampled = 0;
+        for row in 0..batch.len() {
+            if let Some(unmet) = conditions.iter().position(|condition| !condition.is_met(row)) {
+                unselected[unmet] += 1;
+                continue;
+            }
+            let Some(id) = mapping.id(row) else {
+                ack.reject(batch, &[row], "it lacks a header that ids are made of: mind the option id");
+                continue;
+            };
+            if self.spec.sample > 1 && u64::from(id_hash(id.as_bytes())) % self.spec.sample != 0 {
+                unsampled += 1;
+                continue;
+            }
+            let part = part_of(parts, places.of(row), &self.mapping);
+            match mapping.write(row, &id, &mut part.builder) {
+                Ok(values) => {
+                    self.left_out.values += values;
+                    part.rows.push((number, row as u32));
+                }
+                Err(reason) => ack.reject(batch, &[row], &reason),
+            }
+        }
+        for (condition, events) in conditions.iter().zip(unselected) {
+            ack.count_dropped(condition.condition.reason, events);
+        }
+        ack.count_dropped("not selected: sample", unsampled);
+    }
+
+    /// Submits documents; makes their collection if it is not there and may be made.
+    async fn submit(&mut self, collection: &str, documents: Documents) -> Result<Submission, DeliveryError> {
+        let indexer = self.indexer();
+        let mut outcome = indexer.submit(collection, documents.clone()).await;
+        if let (Err(RequestError::NoCollection { .. }), Some(upkeep)) = (&outcome, &mut self.upkeep) {
+            outcome = match upkeep.make(collection).await {
+                Ok(()) => indexer.submit(collection, documents).await,
+                Err(error) => Err(error),
+            };
+        }
+        outcome.map_err(|error| {
+            let message = format!("collection {collection} is not to be had");
+            match error.class() {
+                ErrorClass::Denied => DeliveryError::Fatal { message, source: Some(error.into()) },
+                _ => DeliveryError::Retry { message, after: error.retry_after(), source: Some(error.into()) },
+            }
+        })
+    }
+
+    /// What is done now and then, whatever comes of it.
+    async fn keep_up(&mut self) {
+        if let Some(upkeep) = self.upkeep.as_mut().filter(|upkeep| upkeep.is_due())
+            && let Err(error) = upkeep.sweep(Timestamp::now()).await
+        {
+            tracing::warn!(sink = %self.name, error = %error.chain(), "collections by time were not looked after");
+        }
+        let is_due = self.left_out.warned.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL);
+        if self.left_out.values > 0 && is_due {
+            tracing::warn!(sink = %self.name, values = self.left_out.values, "values do not fit the type of their field and were left out");
+            self.left_out = LeftOut { values: 0, warned: Some(Instant::now()) };
+        }
+    }
+}
+
+fn part_of<'a>(parts: &'a mut Vec<Part>, collection: &str, mapping: &Mapping) -> &'a mut Part {
+    let at = parts.iter().position(|part| part.collection == collection).unwrap_or_else(|| {
+        let builder = DocumentsBuilder::new(&mapping.encoding);
+        parts.push(Part { collection: collection.to_owned(), builder, rows: Vec::new() });
+        parts.len() - 1
+    });
+    &mut parts[at]
 }
 
 #[async_trait(?Send)]
@@ -93,36 +160,29 @@ impl Sink for SolrSink {
         if !self.held.is_below(self.spec.in_flight_bytes, PATIENCE).await {
             return Err(self.no_room(&indexer));
         }
+        self.keep_up().await;
         let Delivery { batches, mut ack, .. } = delivery;
-        let mut builder = DocumentsBuilder::new(Encoding::Json);
-        let mut rows = Vec::new();
+        let mut parts = Vec::new();
         for (number, batch) in batches.iter().enumerate() {
-            let mapping = self.spec.mapping.bind(batch);
-            for row in 0..batch.len() {
-                match mapping.id(row) {
-                    Ok(id) => {
-                        mapping.write(row, &id, &mut builder);
-                        rows.push((number as u32, row as u32));
-                    }
-                    Err(unfit) => ack.reject(batch, &[row], &unfit.reason),
-                }
-            }
+            self.write(number as u32, batch, &mut parts, &mut ack);
         }
-        if builder.is_empty() {
+        let (mut submitted, mut written) = (Vec::with_capacity(parts.len()), 0);
+        for Part { collection, mut builder, rows } in parts {
+            let documents = builder.finish();
+            if documents.is_empty() {
+                continue;
+            }
+            written += documents.bytes();
+            submitted.push((self.submit(&collection, documents).await?, rows));
+        }
+        if submitted.is_empty() {
             ack.ack();
             return Ok(());
         }
-        let documents = builder.finish();
-        let held: usize = batches.iter().map(EventBatch::memory_bytes).sum();
-        let bytes = held.max(documents.bytes());
-        let submitted = indexer.submit(&self.spec.collection, documents).await;
-        let submission = submitted.map_err(|error| {
-            let message = format!("sink {}: collection {} is not to be had", self.name, self.spec.collection);
-            DeliveryError::retry(message, error)
-        })?;
-        self.held.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let parts = vec![(submission, rows)];
-        tokio::spawn(settle(Waiting { parts, batches, ack, bytes, held: self.held.clone() }));
+        // The events are kept for the dead letters among them.
+        let bytes = batches.iter().map(EventBatch::memory_bytes).sum::<usize>().max(written);
+        self.held.add(bytes);
+        tokio::spawn(Waiting { parts: submitted, batches, ack, bytes, held: self.held.clone() }.settle());
         Ok(())
     }
 
@@ -139,30 +199,4 @@ impl Sink for SolrSink {
         }
         Ok(())
     }
-}
-
-/// Waits for the documents of a delivery and answers for it.
-async fn settle(waiting: Waiting) {
-    let Waiting { parts, batches, mut ack, bytes, held } = waiting;
-    let mut verdict = Ok(());
-    for (submission, rows) in parts {
-        let report = submission.await;
-        for (document, reason) in &report.rejected {
-            if let Some((batch, row)) = rows.get(*document) {
-                ack.reject(&batches[*batch as usize], &[*row as usize], reason);
-            }
-        }
-        if let Some(handed_back) = report.handed_back {
-            verdict = Err(match handed_back.is_permanent {
-                true => DeliveryError::Fatal { message: handed_back.message, source: None },
-                false => DeliveryError::Retry { message: handed_back.message, after: None, source: None },
-            });
-        }
-    }
-    match verdict {
-        Ok(()) => ack.ack(),
-        Err(error) => ack.nack(&error),
-    }
-    held.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    held.answered.notify_waiters();
 }

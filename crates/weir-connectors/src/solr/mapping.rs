@@ -1,7 +1,7 @@
 //! Events to documents: which field gets what, and as which type.
 
-use weir_event::EventBatch;
-use weir_solr::DocumentsBuilder;
+use weir_event::{Column, EventBatch};
+use weir_solr::{DocumentsBuilder, Encoding, Form, Name};
 
 use super::template::{Bound, Template};
 
@@ -58,79 +58,132 @@ impl Field {
 }
 
 /// How documents are made.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Mapping {
+    pub(super) encoding: Encoding,
+    key: Name,
+    id: Template,
+    fields: Vec<(Field, Name)>,
+    /// Before and behind the name of a header that no field names; `None` if those are left out.
+    other_headers: Option<(String, String)>,
+    /// Whether an event with a value that does not fit its type has no document.
+    is_strict: bool,
+}
+
+/// What a mapping is made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct MappingSpec {
+    pub(super) form: Form,
     pub(super) key_field: String,
     pub(super) id: Template,
     pub(super) fields: Vec<Field>,
-    /// Before and behind the name of a header that no field names; `None` if those are left out.
     pub(super) other_headers: Option<(String, String)>,
-}
-
-/// Why an event has no document.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Unfit {
-    pub(super) reason: String,
+    pub(super) is_strict: bool,
 }
 
 /// A mapping over a batch.
 pub(super) struct BoundMapping<'a> {
     mapping: &'a Mapping,
+    batch: &'a EventBatch,
     id: Bound<'a>,
     /// Fields that at least one event may have.
-    fields: Vec<(&'a Field, Bound<'a>)>,
+    fields: Vec<(&'a Field, &'a Name, Bound<'a>)>,
+    others: Vec<(Name, &'a Column)>,
 }
 
 impl Mapping {
+    pub(super) fn new(spec: MappingSpec) -> Self {
+        let names = std::iter::once(&spec.key_field).chain(spec.fields.iter().map(|field| &field.name));
+        let encoding = Encoding::new(spec.form, names.cloned());
+        let fields = spec.fields.into_iter().map(|field| {
+            let name = encoding.name(&field.name);
+            (field, name)
+        });
+        Self {
+            key: encoding.name(&spec.key_field),
+            id: spec.id,
+            fields: fields.collect(),
+            other_headers: spec.other_headers,
+            is_strict: spec.is_strict,
+            encoding,
+        }
+    }
+
     /// Finds the columns of a batch, once for all of its events.
     pub(super) fn bind<'a>(&'a self, batch: &'a EventBatch) -> BoundMapping<'a> {
-        let fields = self.fields.iter().map(|field| (field, field.template.bind(batch)));
-        let fields = fields.filter(|(_, bound)| !bound.is_absent()).collect();
-        BoundMapping { mapping: self, id: self.id.bind(batch), fields }
+        let fields = self.fields.iter().map(|(field, name)| (field, name, field.template.bind(batch)));
+        let fields = fields.filter(|(_, _, bound)| !bound.is_absent()).collect();
+        let mut others = Vec::new();
+        if let Some((before, behind)) = &self.other_headers {
+            let is_mapped =
+                |header: &str| self.fields.iter().any(|(field, _)| field.template.only_header() == Some(header));
+            for (header, column) in batch.columns().iter().filter(|(header, _)| !is_mapped(header.as_str())) {
+                others.push((self.encoding.name(&format!("{before}{}{behind}", field_name(header.as_str()))), column));
+            }
+        }
+        BoundMapping { mapping: self, batch, id: self.id.bind(batch), fields, others }
     }
 }
 
+/// A header's name as part of a field's: Solr wants letters, digits and underscores.
+fn field_name(header: &str) -> String {
+    header.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
 impl BoundMapping<'_> {
-    /// The id of an event.
-    pub(super) fn id(&self, row: usize) -> Result<String, Unfit> {
-        let id = self.id.text(row).filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| Unfit { reason: "it lacks a header that its id is made of".to_owned() })?;
-        Ok(String::from_utf8_lossy(&id).into_owned())
+    /// The id of an event; `None` if it lacks a header that ids are made of.
+    pub(super) fn id(&self, row: usize) -> Option<String> {
+        let id = self.id.text(row).filter(|id| !id.is_empty())?;
+        Some(String::from_utf8_lossy(&id).into_owned())
     }
 
     /// Writes the document of an event; returns how many values were left out because they do not fit their type.
-    pub(super) fn write(&self, row: usize, id: &str, out: &mut DocumentsBuilder) -> u64 {
-        out.begin(&self.mapping.key_field, id);
+    ///
+    /// # Errors
+    /// The reason, if such an event is to have no document; nothing was written then.
+    pub(super) fn write(&self, row: usize, id: &str, out: &mut DocumentsBuilder) -> Result<u64, String> {
+        out.begin(&self.mapping.key, id);
         let mut left_out = 0;
-        for (field, bound) in &self.fields {
-            if let Some(value) = bound.text(row)
-                && !put(out, field, &value)
-            {
+        for (field, name, bound) in &self.fields {
+            let Some(value) = bound.text(row) else { continue };
+            if !put(out, field.kind, name, &value) {
+                if self.mapping.is_strict {
+                    out.abandon();
+                    return Err(format!(
+                        "field {}: {:.60?} is no {:?}",
+                        field.name,
+                        String::from_utf8_lossy(&value),
+                        field.kind
+                    ));
+                }
                 left_out += 1;
             }
         }
+        for (name, column) in &self.others {
+            if let Some(value) = self.batch.value(column, row) {
+                left_out += u64::from(!put(out, FieldType::String, name, &value));
+            }
+        }
         out.end();
-        left_out
+        Ok(left_out)
     }
 }
 
 /// Writes a value; `false` if it does not fit its type. An empty one says nothing and is left out.
-fn put(out: &mut DocumentsBuilder, field: &Field, value: &[u8]) -> bool {
+fn put(out: &mut DocumentsBuilder, kind: FieldType, name: &Name, value: &[u8]) -> bool {
     if value.is_empty() {
         return true;
     }
-    match field.kind {
-        FieldType::Text => out.text(&field.name, value),
+    match kind {
+        FieldType::Text => out.text(name, value),
         FieldType::String if value.len() > TERM_BYTES_MAX => return false,
-        FieldType::String => out.text(&field.name, value),
+        FieldType::String => out.text(name, value),
         FieldType::Int | FieldType::Long => match number(value) {
-            Some(value) if field.kind == FieldType::Long || i32::try_from(value).is_ok() => {
-                out.number(&field.name, value)
-            }
+            Some(value) if kind == FieldType::Long || i32::try_from(value).is_ok() => out.number(name, value),
             _ => return false,
         },
         FieldType::Date => match time(value) {
-            Some(milliseconds) => out.time(&field.name, milliseconds),
+            Some(milliseconds) => out.time(name, milliseconds),
             None => return false,
         },
     }
@@ -145,7 +198,6 @@ fn time(value: &[u8]) -> Option<i64> {
     if let Some(milliseconds) = number(value) {
         return Some(milliseconds);
     }
-    let text = std::str::from_utf8(value).ok()?;
-    let time: jiff::Timestamp = text.trim().parse().ok()?;
+    let time: jiff::Timestamp = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
     Some(time.as_millisecond())
 }

@@ -11,6 +11,7 @@ use weir_connectors::registry;
 use weir_event::EventBatch;
 use weir_kafka::fake::{ApiKey, FakeCluster, Step};
 use weir_kafka::{Cluster, ClusterOptions, Producer, ProducerOptions};
+use weir_solr::fake::FakeSolr;
 use weir_testkit::conformance;
 use weir_testkit::conformance::channel::Subject;
 
@@ -44,7 +45,7 @@ fn every_type_is_in_a_table() {
     };
     let channels = CHANNELS.iter().map(|line| line.0).chain(["kafka"]).collect();
     known(registry.channels.iter().map(|c| c.spec.name).collect(), channels);
-    let sinks = SINKS.iter().map(|line| line.0).chain(["kafka"]).collect();
+    let sinks = SINKS.iter().map(|line| line.0).chain(["kafka", "solr"]).collect();
     known(registry.sinks.iter().map(|s| s.spec.name).collect(), sinks);
     let sources = SOURCES.iter().map(|line| line.0).chain(["syslog", "kafka"]).collect();
     known(registry.sources.iter().map(|s| s.spec.name).collect(), sources);
@@ -104,6 +105,17 @@ fn sink_kafka_conforms() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = format!("type = 'kafka'\nbrokers = {:?}\ntopic = 't'", brokers.bootstrap());
     conformance::sink::run(&registry(), &options, folder.path());
+}
+
+#[test]
+fn sink_solr_conforms() {
+    let thread = IoThread::start("solr").expect("a thread");
+    let solr = thread.wait_for(FakeSolr::start()).expect("a thread").expect("a port");
+    solr.create("logs", 2);
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = format!("type = 'solr'\nurls = ['{}']\ncollection = 'logs'\nencoding = 'json'", solr.url());
+    conformance::sink::run(&registry(), &options, folder.path());
+    assert_eq!(solr.misrouted(), 0);
 }
 
 #[test]

@@ -248,5 +248,5 @@ pub(crate) fn join<'a>(encoding: &Encoding, documents: impl Iterator<Item = &'a 
             "application/javabin"
         }
     };
-    Content { content_type, encoding: None, body: body.freeze() }
+    Content { content_type, body: body.freeze() }
 }

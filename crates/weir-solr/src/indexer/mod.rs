@@ -52,8 +52,6 @@ pub struct IndexerOptions {
     pub commit_within: Option<Duration>,
     /// Replicas that must have a document before it counts as accepted.
     pub replicas_min: Option<u64>,
-    /// Compresses requests.
-    pub gzip: bool,
     /// The state of a collection is asked for again at this age although nothing went wrong.
     pub state_age_max: Duration,
     /// Documents of a shard that has accepted nothing for so long are handed back.
@@ -69,7 +67,6 @@ impl Default for IndexerOptions {
             linger: Duration::from_millis(100),
             commit_within: None,
             replicas_min: None,
-            gzip: false,
             state_age_max: Duration::from_secs(60),
             hand_back_after: Duration::from_secs(60),
         }

@@ -13,7 +13,8 @@ use crate::support::{Running, done, eventually, folder, free_port, repository, s
 fn examples() -> Vec<PathBuf> {
     let found = std::fs::read_dir(repository().join("configs")).expect("the folder of the examples");
     let found = found.map(|entry| entry.expect("an entry").path());
-    let mut found: Vec<_> = found.filter(|path| !path.ends_with("reference.toml")).collect();
+    let is_example = |path: &PathBuf| path.is_file() && !path.ends_with("reference.toml");
+    let mut found: Vec<_> = found.filter(is_example).collect();
     found.sort();
     found
 }

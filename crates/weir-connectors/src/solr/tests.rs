@@ -1,0 +1,284 @@
+//! The sink against a scripted cluster in this process. Real ones: `tests/real` of this crate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use weir_engine::channel::{Channel, MemoryChannel, MemoryLimits, ReadLimit};
+use weir_engine::delivery::{DEAD_LETTER_REASON, Delivery, DeliveryError};
+use weir_engine::group::Group;
+use weir_engine::receipt::Receipt;
+use weir_engine::sink::{FlushReason, Sink, SinkContext};
+use weir_event::{EventBatch, HeaderName, Span, TextColumn, names};
+use weir_solr::fake::{FakeSolr, Step};
+use weir_testkit::agent::plan;
+
+use super::place::Places;
+
+const LIMITS: MemoryLimits = MemoryLimits { bytes_max: 1 << 26, events_max: 1 << 20 };
+/// 2026-11-23 08:40 UTC.
+const NOW_MS: i64 = 1_795_423_200_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// A sink between a channel and a cluster of this process.
+struct Rig {
+    solr: FakeSolr,
+    channel: Arc<MemoryChannel>,
+    dead: Arc<MemoryChannel>,
+    group: Arc<Group>,
+    sink: Box<dyn Sink>,
+}
+
+impl Rig {
+    /// A cluster with a collection `logs` of two shards, and a sink with `options` besides the usual.
+    async fn new(options: &str) -> Self {
+        let solr = FakeSolr::start().await.expect("a port");
+        solr.create("logs", 2);
+        let toml = format!(
+            "[sources.in]\ntype = 'generate'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n[sinks.out]\ntype = 'solr'\nchannel = 'c'\nurls = ['{}']\nencoding = 'json'\nlinger = '1 ms'\n{options}\n",
+            solr.url()
+        );
+        let spec = plan(&toml, &crate::registry()).sinks.remove(0).spec;
+        let channel = Arc::new(MemoryChannel::new("c", LIMITS, 1));
+        let dead = Arc::new(MemoryChannel::new("dead", LIMITS, 2));
+        let group =
+            Group::open("g", &["out".into()], channel.clone(), Some(dead.clone()), Arc::default()).expect("opens");
+        let context =
+            SinkContext { name: "out".into(), data_dir: None, channel_is_durable: true, positions: group.positions() };
+        let sink = spec.start(&context).expect("starts without a server").remove(0);
+        Self { solr, channel, dead, group, sink }
+    }
+
+    /// Puts a batch into the channel and gives it to the sink.
+    async fn deliver(&mut self, batch: &EventBatch) -> Result<(), DeliveryError> {
+        let receipt = Receipt::new(|_| {});
+        self.channel.try_append(batch, receipt.ticket()).expect("there is room");
+        let next = self.next().expect("a delivery");
+        self.sink.deliver(next).await
+    }
+
+    fn next(&self) -> Option<Delivery> {
+        self.group.next(ReadLimit::events(1 << 24), &Arc::default()).expect("readable")
+    }
+
+    async fn finish(&mut self) {
+        self.sink.flush(FlushReason::Shutdown).await.expect("finished");
+    }
+
+    fn delivered(&self) -> u64 {
+        self.group.ledger().delivered.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Bodies in the dead letter channel, and why.
+    fn dead_letters(&self) -> Vec<(String, String)> {
+        let mut cursor = self.dead.cursor("look").expect("opens");
+        let Ok(Some(read)) = cursor.read(ReadLimit::events(1 << 24)) else { return Vec::new() };
+        let mut letters = Vec::new();
+        for batch in &read.batches {
+            for row in 0..batch.len() {
+                let reason = batch.header(row, DEAD_LETTER_REASON.as_str()).unwrap_or_default();
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                letters.push((text(batch.body(row)), text(&reason)));
+            }
+        }
+        letters
+    }
+}
+
+fn run<F: Future<Output = ()>>(test: F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), test).await.expect("in time") });
+}
+
+fn texts(values: &[&str]) -> TextColumn {
+    let (mut arena, mut spans) = (Vec::new(), Vec::new());
+    for value in values {
+        spans.push(if value.is_empty() { Span::ABSENT } else { Span::new(arena.len(), value.len()) });
+        arena.extend_from_slice(value.as_bytes());
+    }
+    TextColumn { arena: arena.into(), spans: Arc::new(spans) }
+}
+
+/// Eight events of severities 0 to 7.
+fn events() -> EventBatch {
+    let bodies: Vec<_> = (0..8).map(|number| format!("message {number} denied")).collect();
+    let mut batch = EventBatch::from_bodies(&bodies, NOW_MS);
+    batch.set_i64(names::SEVERITY, (0..8).collect());
+    batch.set_i64(names::TIMESTAMP, (0..8).map(|number| NOW_MS + number).collect());
+    batch.set_text(names::HOST, texts(&["fw1", "fw2", "", "fw1", "17", "sw1", "sw2", "x"]));
+    batch
+}
+
+/// Scenario: events with and without the headers of the default mapping.
+/// Guarantees: fields have their types; an absent header has no field; the id is channel, partition and offset.
+#[test]
+fn events_become_documents() {
+    run(async {
+        let mut rig = Rig::new("collection = 'logs'\nheader_fields = 'header_*_s'").await;
+        let mut batch = events();
+        batch.set_constant(HeaderName::new("site.name"), "north");
+        rig.deliver(&batch).await.expect("taken in");
+        rig.finish().await;
+        let id = format!("{:016x}-0-3", rig.group.positions()[0].channel.log);
+        let document = rig.solr.document(&id).expect("it is there");
+        let expected = serde_json::json!({
+            "id": id, "ts": "2026-11-23T08:40:00.003Z", "host": "fw1", "severity": 3, "message": "message 3 denied",
+            "header_site_name_s": "north",
+        });
+        assert_eq!(document, expected);
+        let without_host = format!("{:016x}-0-2", rig.group.positions()[0].channel.log);
+        assert!(rig.solr.document(&without_host).expect("it is there").get("host").is_none());
+        assert_eq!((rig.solr.added().len(), rig.solr.misrouted(), rig.delivered()), (8, 0, 8));
+    });
+}
+
+/// Scenario: conditions on numbers, texts and bodies, turned round, and a sample.
+/// Guarantees: what meets all of them is indexed; the rest is counted by the first that it does not meet.
+#[test]
+fn what_is_not_selected_is_counted() {
+    let conditions = [
+        ("select = [{ header = 'Severity', at_most = 4 }]", 5, "not selected: Severity"),
+        ("select = [{ header = 'Severity', at_least = 2, at_most = 4, not = true }]", 5, "not selected: Severity"),
+        ("select = [{ header = 'host', one_of = ['fw1', 'sw1'] }]", 3, "not selected: host"),
+        ("select = [{ header = 'host', matches = '^fw[0-9]$' }]", 3, "not selected: host"),
+        ("select = [{ header = 'host', equals = 'fw1', not = true }]", 6, "not selected: host"),
+        ("select = [{ contains = 'message 3' }]", 1, "not selected: body"),
+        ("select = [{ contains = 'denied' }, { header = 'none', equals = 'x' }]", 0, "not selected: none"),
+    ];
+    for (options, indexed, reason) in conditions {
+        run(async {
+            let mut rig = Rig::new(&format!("collection = 'logs'\n{options}")).await;
+            rig.deliver(&events()).await.expect("taken in");
+            rig.finish().await;
+            let dropped = rig.group.ledger().dropped.snapshot();
+            assert_eq!((rig.solr.added().len(), rig.delivered()), (indexed, indexed as u64), "{options}");
+            assert_eq!(dropped.get(reason).copied().unwrap_or_default(), 8 - indexed as u64, "{options}: {dropped:?}");
+        });
+    }
+}
+
+/// Scenario: one of four events, delivered to two sinks.
+/// Guarantees: about a quarter is indexed, the same one by both.
+#[test]
+fn a_sample_is_the_same_each_time() {
+    run(async {
+        let bodies: Vec<_> = (0..4000).map(|number| format!("{number}")).collect();
+        let batch = EventBatch::from_bodies(&bodies, NOW_MS);
+        let mut chosen = Vec::new();
+        for _ in 0..2 {
+            let mut rig = Rig::new("collection = 'logs'\nsample = 4").await;
+            rig.deliver(&batch).await.expect("taken in");
+            rig.finish().await;
+            chosen.push(rig.solr.added());
+            let dropped = rig.group.ledger().dropped.snapshot();
+            assert_eq!(dropped.values().sum::<u64>() + rig.delivered(), 4000, "{dropped:?}");
+        }
+        assert!((800..1200).contains(&chosen[0].len()), "{}", chosen[0].len());
+        assert_eq!(chosen[0], chosen[1]);
+    });
+}
+
+/// Scenario: documents that Solr refuses, and, asked for, values that do not fit; among good ones.
+/// Guarantees: they alone are dead letters, with the reason; the others are indexed and the delivery is acknowledged.
+#[test]
+fn poison_goes_to_the_dead_letters() {
+    run(async {
+        let fields = "fields = { bad = 'int %{host}', message = 'text %{body}' }";
+        let mut rig = Rig::new(&format!("collection = 'logs'\n{fields}")).await;
+        rig.deliver(&events()).await.expect("taken in");
+        rig.finish().await;
+        let letters = rig.dead_letters();
+        assert_eq!((rig.solr.added().len(), rig.delivered(), letters.len()), (7, 7, 1));
+        assert_eq!(letters[0].0, "message 4 denied");
+        assert!(letters[0].1.contains("Error adding field 'bad'"), "{letters:?}");
+
+        let fields = "fields = { number = 'int %{host}' }\non_bad_value = 'reject'";
+        let mut rig = Rig::new(&format!("collection = 'logs'\n{fields}")).await;
+        rig.deliver(&events()).await.expect("taken in");
+        rig.finish().await;
+        // Events 2 and 4 have no host and a number for one.
+        assert_eq!((rig.delivered(), rig.dead_letters().len()), (2, 6));
+        assert_eq!(rig.dead_letters()[0].1, "field number: \"fw1\" is no Int");
+    });
+}
+
+/// Scenario: a busy cluster, a reset after the documents were taken, then quiet; two deliveries in flight meanwhile.
+/// Guarantees: nothing is acknowledged before it is in, everything is in the end, under the same ids.
+#[test]
+fn what_passes_loses_nothing() {
+    run(async {
+        let mut rig = Rig::new("collection = 'logs'").await;
+        rig.solr.script("shard1_a", [Step::Status(503, "busy", None), Step::ResetAfter]);
+        rig.solr.script("shard2_a", [Step::Delay(Duration::from_millis(200))]);
+        rig.deliver(&events()).await.expect("taken in");
+        assert_eq!(rig.delivered(), 0);
+        rig.deliver(&events()).await.expect("taken in");
+        rig.finish().await;
+        assert_eq!((rig.solr.added().len(), rig.delivered()), (16, 16));
+        assert!(!rig.group.is_anything_outstanding());
+    });
+}
+
+/// Scenario: a collection that is not there; a login that is refused.
+/// Guarantees: the delivery comes back with a message that names the collection and the cause.
+#[test]
+fn a_missing_collection_is_named() {
+    run(async {
+        let mut rig = Rig::new("collection = 'other'").await;
+        let error = rig.deliver(&events()).await.expect_err("there is none");
+        assert!(error.chain().contains("there is no collection or alias other"), "{}", error.chain());
+        rig.solr.require("Basic x");
+        let next = rig.next().expect("it comes again");
+        let error = rig.sink.deliver(next).await.expect_err("not let in");
+        assert!(matches!(error, DeliveryError::Fatal { .. }) && error.chain().contains("401"), "{}", error.chain());
+    });
+}
+
+/// Scenario: events of three days into collections by day, one of them far in the future, one before the retention; a
+/// collection of long ago is there.
+/// Guarantees: each day has its collection, the alias has them, the newest first, the old one is deleted; clocks that are
+/// wrong make no collections.
+#[test]
+fn collections_by_day() {
+    run(async {
+        let create = "create = { config_set = 'c', shards = 2, alias = 'all', retention_days = 3 }";
+        let mut rig = Rig::new(&format!("collection = 'day-%Y-%m-%d'\n{create}")).await;
+        let now = Timestamp::now();
+        let now_ms = now.as_millisecond();
+        rig.solr.create("day-2020-01-01", 1);
+        let mut batch = EventBatch::from_bodies(&["a", "b", "c", "d", "e"], now_ms);
+        let times = [now_ms, now_ms - DAY_MS, now_ms - 2 * DAY_MS, now_ms + 9 * DAY_MS, 0];
+        batch.set_i64(names::TIMESTAMP, times.to_vec());
+        rig.deliver(&batch).await.expect("taken in");
+        rig.finish().await;
+        let name = |ms| Timestamp::from_millisecond(ms).expect("a time").strftime("day-%Y-%m-%d").to_string();
+        let days = [name(now_ms - 2 * DAY_MS), name(now_ms - DAY_MS), name(now_ms)];
+        let mut expected = days.to_vec();
+        expected.push("logs".to_owned());
+        assert_eq!(rig.solr.collections(), expected);
+        let members = format!("{},{},{}", days[2], days[1], days[0]);
+        let admin = rig.solr.admin();
+        assert!(admin.iter().any(|path| path.contains(&format!("collections={members}"))), "{admin:?}");
+        assert_eq!(rig.delivered(), 5);
+    });
+}
+
+/// Scenario: names of collections by day and by month, and names that only look like them.
+/// Guarantees: only what the pattern makes counts; what is older than the retention has expired, its last day has not.
+#[test]
+fn old_collections_expire() {
+    let places = |default: &str| Places {
+        default: default.to_owned(),
+        header: None,
+        allowed: Vec::new(),
+        retention_days: Some(2),
+    };
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    let names = ["l-2026-11-20", "l-2026-11-21", "l-2026-11-23", "l-2026-1-2", "l-x", "logs"];
+    assert_eq!(places("l-%Y-%m-%d").expired(names, now), ["l-2026-11-20"]);
+    assert_eq!(places("m%Y-%m").expired(["m2026-10", "m2026-11", "m2026"], now), ["m2026-10"]);
+    assert!(places("l-%Y-%m-%d").fault().is_none() && places("logs").fault().is_none());
+    for name in ["l-%d", "l-%m-%Y", "l-%H", "l %Y", "", "l%"] {
+        assert!(places(name).fault().is_some(), "{name}");
+    }
+}
