@@ -120,8 +120,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::defaulted(
         "in_flight_bytes",
         Kind::Bytes { min: 1 << 20, max: 4 << 30 },
-        "64 MiB",
-        "Most bytes of events that wait for Solr's answer; what is beyond stays in the channel.",
+        "16 MiB",
+        "Most bytes of events that wait for Solr's answer; what is beyond stays in the channel. More is needed where few of them are selected, or where there are many shards.",
     ),
     OptionSpec::defaulted(
         "requests_per_shard",

@@ -20,6 +20,10 @@ fn main() -> std::process::ExitCode {
         hub::child(&toml);
         return std::process::ExitCode::SUCCESS;
     }
+    if let Ok(toml) = std::env::var(solr::CHILD_VARIABLE) {
+        solr::child(&toml);
+        return std::process::ExitCode::SUCCESS;
+    }
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
     let hadoop = weir_servers::hdfs::Distribution::find();
     let solr_cloud = weir_servers::solr::Distribution::find();
@@ -35,6 +39,9 @@ fn main() -> std::process::ExitCode {
         trial("hdfs_servers_die", &hadoop, hdfs::servers_die_and_each_event_is_there_once),
         trial("hdfs_permission", &hadoop, hdfs::a_missing_permission_holds_events_back),
         trial("solr_every_event_is_found", &solr_cloud, solr::every_event_is_found),
+        trial("solr_faults", &solr_cloud, solr::faults),
+        trial("solr_poison", &solr_cloud, solr::poison),
+        trial("solr_killed_agent", &solr_cloud, solr::killed_agent),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
