@@ -19,6 +19,8 @@ mod murmur3;
 mod options;
 mod route;
 mod state;
+#[cfg(test)]
+mod tls_tests;
 
 pub use client::{Client, ClientError};
 pub use document::{Documents, DocumentsBuilder, Encoding, Form, Name};

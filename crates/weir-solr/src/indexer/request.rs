@@ -12,11 +12,16 @@ use crate::error::{ErrorClass, RequestError};
 /// What is kept of Solr's words about a document.
 const WORDS_CHARS_MAX: usize = 1000;
 
+/// So many documents refused and none accepted: then it is not the documents.
+const REFUSED_IN_A_ROW_MAX: usize = 50;
+
 /// What became of a request, as far as its documents are not settled.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// Documents that Solr has.
     pub(super) accepted: usize,
+    /// Documents that it will not have.
+    rejected: usize,
     pub(super) refusal: Option<Refusal>,
     /// Why it did not go through, and the documents that have to go again.
     pub(super) failure: Option<(RequestError, Vec<Queued>)>,
@@ -36,6 +41,15 @@ impl Outcome {
             self.accepted += 1;
         }
     }
+
+    fn reject(&mut self, document: Queued, words: &str) {
+        document.reject(words);
+        self.rejected += 1;
+    }
+
+    fn is_about_documents(&self, error: &RequestError) -> bool {
+        !is_of_schema(error) && (self.accepted > 0 || self.rejected < REFUSED_IN_A_ROW_MAX)
+    }
 }
 
 impl Shard {
@@ -52,7 +66,7 @@ impl Shard {
                 Err(error) => error,
             };
             match error.class() {
-                ErrorClass::Documents if !is_of_schema(&error) => {
+                ErrorClass::Documents if outcome.is_about_documents(&error) => {
                     outcome.refusal = Some(Refusal::Documents);
                     let is_replicated = self.shared.options.replicas_min.is_none();
                     separate(piece, &error, is_replicated, &mut open, &mut outcome);
@@ -60,7 +74,7 @@ impl Shard {
                 ErrorClass::TooLarge => {
                     let bytes = piece.iter().map(|document| document.bytes().len()).sum();
                     outcome.refusal = Some(Refusal::TooLarge { bytes });
-                    halve(piece, &words(&error), &mut open);
+                    halve(piece, &words(&error), &mut open, &mut outcome);
                 }
                 _ => {
                     let mut documents = piece;
@@ -127,7 +141,7 @@ fn settle(documents: Vec<Queued>, answer: &Value, outcome: &mut Outcome) {
             |error: &&Value| error.get("id").and_then(Value::as_str).is_some_and(|id| id.as_bytes() == document.id());
         match errors.iter().find(of_it) {
             None => outcome.accept([document]),
-            Some(error) => document.reject(error.get("message").and_then(Value::as_str).unwrap_or("refused")),
+            Some(error) => outcome.reject(document, error.get("message").and_then(Value::as_str).unwrap_or("refused")),
         }
     }
 }
@@ -151,7 +165,7 @@ fn separate(
         Some(at) => {
             let rest = documents.split_off(at + 1);
             if let Some(bad) = documents.pop() {
-                bad.reject(&words);
+                outcome.reject(bad, &words);
             }
             if prefix_is_in && !words.contains("sync exception") {
                 outcome.accept(documents);
@@ -162,15 +176,15 @@ fn separate(
                 open.push(rest);
             }
         }
-        None => halve(documents, &words, open),
+        None => halve(documents, &words, open, outcome),
     }
 }
 
 /// Two halves; a document alone is rejected.
-fn halve(mut documents: Vec<Queued>, words: &str, open: &mut Vec<Vec<Queued>>) {
+fn halve(mut documents: Vec<Queued>, words: &str, open: &mut Vec<Vec<Queued>>, outcome: &mut Outcome) {
     if documents.len() <= 1 {
         for document in documents {
-            document.reject(words);
+            outcome.reject(document, words);
         }
         return;
     }

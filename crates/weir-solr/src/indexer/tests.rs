@@ -185,6 +185,21 @@ fn what_a_person_must_see_to_is_handed_back() {
     });
 }
 
+/// Scenario: Solr refuses every document of many, with and without naming them.
+/// Guarantees: after some of them that counts as something a person must see to, not as a fault of documents.
+#[test]
+fn when_everything_is_refused_it_is_not_the_documents() {
+    for field in ["bad", "strange"] {
+        run(async {
+            let fake = cluster(1).await;
+            let all: Vec<usize> = (0..250).collect();
+            let report = index(&fake, options(), documents(250, field, &all)).await;
+            assert!(report.handed_back.expect("handed back").is_permanent);
+            assert!(report.rejected.len() <= 50 && fake.added().is_empty(), "{}", report.rejected.len());
+        });
+    }
+}
+
 /// Scenario: a shard that accepts nothing for longer than the options allow.
 /// Guarantees: its documents are handed back with the reason, as something that passes.
 #[test]
