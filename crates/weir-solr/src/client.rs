@@ -16,6 +16,8 @@ use crate::error::RequestError;
 use crate::options::{ClientOptions, Login};
 use crate::state::ClusterState;
 
+/// Below the half minute after which Jetty and most proxies end a silent connection.
+const IDLE_MAX: Duration = Duration::from_secs(20);
 /// A token is read again after this, so that a new one counts well before the old one ends.
 const TOKEN_AGE_MAX: Duration = Duration::from_secs(30);
 /// A question is answered in milliseconds; a node that pauses is not waited for while there are others.
@@ -69,7 +71,7 @@ impl Client {
             .tls_backend_preconfigured(tls(&options)?)
             .connect_timeout(options.connect_timeout)
             .timeout(options.request_timeout)
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(IDLE_MAX)
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

@@ -16,7 +16,7 @@ pub(crate) const CHILD_VARIABLE: &str = "WEIR_TEST_SOLR";
 const SCHEMA: &str = include_str!("../../../../configs/solr/schema.xml");
 const CONFIGURATION: &str = include_str!("../../../../configs/solr/solrconfig.xml");
 /// Whatever happens, events flow again by then.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Runs the agent that a trial has started this binary for, until it is killed.
 pub(crate) fn child(toml: &str) {
@@ -109,14 +109,24 @@ pub(crate) fn every_event_is_found() -> Result<(), Failed> {
 fn until_flowing(agent: &TestAgent, what: &str) -> Result<(), Failed> {
     // More than may be in flight: so events that were read after the fault are among them.
     let target = agent.group().delivered + 20_000;
-    let took = until(what, || agent.group().delivered >= target)?;
+    let took = until(what, || agent.group().delivered >= target)
+        .inspect_err(|_| show(&format!("{what}: {:?}", agent.group().last_failure)))?;
     show(&format!("{what}: 20 000 events after {took:.1?}, retries {}", agent.group().retries));
     Ok(())
 }
 
+fn pause(cluster: &Cluster, time: Duration) -> Result<(), Failed> {
+    cluster.pause(Role::Node(2)).map_err(failed)?;
+    let paused = Instant::now();
+    while paused.elapsed() < time {
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    cluster.resume(Role::Node(2)).map_err(failed)
+}
+
 /// Scenario: while events come at 3 000 a second a node is killed and comes back; the other one is stopped in order and
-/// comes back, so that leaders change; the collection is reloaded; a node is paused for 6 s, less than its session with ZooKeeper, so that it leads on without a word.
-/// Guarantees: events flow again after each, by themselves; in the end each is found, once.
+/// comes back, so that leaders change; the collection is reloaded; a node is paused for 4 s, then for 12 s.
+/// Guarantees: events flow again after each, as soon as Solr takes any; in the end each is found, once.
 pub(crate) fn faults() -> Result<(), Failed> {
     with_cluster(|cluster| {
         let sink = "collection = 'logs'\nrequest_timeout = '3 s'";
@@ -134,13 +144,16 @@ pub(crate) fn faults() -> Result<(), Failed> {
         until_active(cluster)?;
         cluster.get(1, "/admin/collections?action=RELOAD&name=logs&wt=json").map_err(failed)?;
         until_flowing(&agent, "collection reloaded")?;
-        cluster.pause(Role::Node(2)).map_err(failed)?;
-        let paused = Instant::now();
-        while paused.elapsed() < Duration::from_secs(6) {
-            std::thread::park_timeout(Duration::from_millis(100));
+        // Shorter than its session with ZooKeeper: it leads on without a word.
+        pause(cluster, Duration::from_secs(4))?;
+        until_flowing(&agent, "node 2 paused for 4 s")?;
+        // Longer: others lead meanwhile. Solr 9.10.1 may then be of two minds for good (both cores of a shard take themselves
+        // for its leader, and every update gets a 500), which a restart ends.
+        pause(cluster, Duration::from_secs(12))?;
+        if until_flowing(&agent, "node 2 paused for 12 s").is_err() {
+            cluster.restart(Role::Node(2)).map_err(failed)?;
+            until_flowing(&agent, "node 2 paused for 12 s, stuck, restarted")?;
         }
-        cluster.resume(Role::Node(2)).map_err(failed)?;
-        until_flowing(&agent, "node 2 paused for 6 s")?;
         until_active(cluster)?;
         let report = agent.stop();
         let events = report.status.sources[0].durable;

@@ -39,6 +39,7 @@ pub(crate) fn of_forms_and_a_bare_loop() -> Result<(), Failed> {
 
 /// Runs one and prints it. `run` returns the CPU time of this process and the time that it took, without what came before
 /// the clock.
+#[expect(clippy::print_stdout, reason = "for whoever asked for the figures")]
 fn measure(
     cluster: &Cluster,
     round: usize,
