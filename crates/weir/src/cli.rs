@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Send load: lines of a file or synthetic ones, over tcp, udp or unix sockets
     Send(SendArgs),
+    /// Read a topic and both ends of it: proof that every event is in each exactly once, or the difference
+    Verify(VerifyArgs),
 }
 
 /// When to use which of `weir log`.
@@ -71,6 +73,54 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<String>,
     /// Print the final status and ledger as JSON on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `weir verify`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Files are found by the offsets in their names and compared by content: text and JSON lines, as they
+are or with gzip, zstd or bzip2. A difference is narrowed down to offsets and files. Documents are
+found by their ids, LOG-PARTITION-OFFSET. What is not yet delivered counts as missing: wait until
+`weir status` shows no backlog. Nothing is changed anywhere.
+
+Exit code 0: proven. 4: a difference. 1: something could not be read.
+
+Examples:
+  weir verify --brokers localhost:9092 --topic events --hdfs hdfs://namenode:8020/events
+  weir verify --brokers localhost:9092 --topic events --hdfs /events --hadoop-conf /etc/hadoop/conf \\
+              --solr http://localhost:8983/solr/events --selective --json"
+)]
+pub(crate) struct VerifyArgs {
+    /// Where the events come from
+    #[arg(long, value_parser = ["kafka"], default_value = "kafka")]
+    pub(crate) from: String,
+    /// HOST:PORT of brokers, with commas between
+    #[arg(long, value_name = "BROKERS")]
+    pub(crate) brokers: String,
+    /// The topic
+    #[arg(long)]
+    pub(crate) topic: String,
+    /// Folder of the files: hdfs://HOST:PORT/PATH, webhdfs://HOST:PORT/PATH, file:///PATH, or /PATH of the configured HDFS
+    #[arg(long, value_name = "URL")]
+    pub(crate) hdfs: Option<String>,
+    /// Folder of core-site.xml and hdfs-site.xml, instead of HADOOP_CONF_DIR
+    #[arg(long, value_name = "DIR")]
+    pub(crate) hadoop_conf: Option<PathBuf>,
+    /// Who reads the files, where nobody asks for proof; HADOOP_USER_NAME or the login if absent
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Collection or alias: http://HOST:PORT/solr/COLLECTION
+    #[arg(long, value_name = "URL")]
+    pub(crate) solr: Option<String>,
+    /// The field of ids
+    #[arg(long, value_name = "FIELD", default_value = "id")]
+    pub(crate) solr_key: String,
+    /// Solr is given a selection: events without a document are counted and are no difference
+    #[arg(long, requires = "solr")]
+    pub(crate) selective: bool,
+    /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

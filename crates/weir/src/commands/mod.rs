@@ -8,6 +8,7 @@ mod run;
 mod send;
 mod status;
 mod status_text;
+mod verify;
 
 use crate::cli::Command;
 use crate::exit::{Exit, Failure};
@@ -22,6 +23,7 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::demo(&args),
         Command::Log(command) => log::log(&command),
         Command::Send(args) => send::send(&args),
+        Command::Verify(args) => verify::verify(&args),
     }
 }
 

@@ -9,3 +9,4 @@ mod log;
 mod run;
 mod send;
 mod support;
+mod verify;

@@ -47,3 +47,4 @@ mod topic;
 mod writer;
 
 pub use config::kafka_channel_type;
+pub use reach::identity as topic_identity;

@@ -73,8 +73,8 @@ pub(super) async fn reach(
 }
 
 /// A number for a topic of a cluster: FNV-1a, 64 bits, over its names and its id, each with a mark of its end. A topic
-/// that is deleted and made anew has another id, where brokers give ids, and so another number.
-fn identity(cluster: &str, topic: &str, id: u128) -> u64 {
+/// that is deleted and made anew has another id, where brokers give ids, and so another number. Names of files carry it.
+pub fn identity(cluster: &str, topic: &str, id: u128) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let names = cluster.bytes().chain([0]).chain(topic.bytes()).chain([0]);

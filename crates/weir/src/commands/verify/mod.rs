@@ -1,0 +1,215 @@
+//! `weir verify`: reads a topic and both ends of it, and proves that every offset is in each exactly once, or says what is
+//! different.
+//!
+//! What is compared
+//! - *files*: the name of a finished file claims all events of its directory from a first to a last offset. Files of one
+//!   directory must not claim an offset twice. Partitions are cut where no file reaches over ([`claims::Piece`]), and each
+//!   piece must hold in its files what the topic holds between its ends: the same lines, each as often (number and sum of
+//!   128-bit hashes, [`digest::Digest`]). Offsets between pieces are in no file. Pieces that differ are read again and compared
+//!   line by line.
+//! - files of another log (a file channel stood between the topic and the sink) have offsets of that log in their names. If
+//!   all are, topic and files are compared as a whole.
+//! - *documents*: an id is `<log or topic>-<partition>-<offset>`; ids are read shard by shard, so that one in two shards is seen.
+//!
+//! The topic is what it was at the beginning, after the files were listed. What its retention deleted cannot be compared,
+//! and is said. Memory: 200 bytes per file; with Solr two bits per offset.
+
+mod bodies;
+mod claims;
+mod digest;
+mod files;
+mod narrow;
+mod offsets;
+mod progress;
+mod report;
+mod solr;
+mod topic;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::claims::Piece;
+use self::digest::Digest;
+use self::files::{Listing, Tree};
+use self::offsets::OffsetSet;
+use self::progress::Progress;
+use self::report::{Files, Report, TopicReport};
+use self::topic::{Extent, Topic};
+use crate::cli::VerifyArgs;
+use crate::commands::{print, print_json};
+use crate::exit::{Exit, Failure};
+
+/// Pieces that are read again.
+const NARROWED_MAX: usize = 3;
+const RANGES_MAX: usize = 10;
+
+/// Runs the command.
+pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Failure> {
+    if args.hdfs.is_none() && args.solr.is_none() {
+        let message = "nothing to compare the topic with: give --hdfs, --solr or both".to_owned();
+        return Err(Failure { exit: Exit::Usage, message });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::because("the runtime did not start", &error))?;
+    let report = runtime.block_on(compare(args))?;
+    if args.json {
+        print_json(&report);
+    } else {
+        print(report.text().trim_end());
+    }
+    Ok(if report.is_proven { Exit::Success } else { Exit::Ledger })
+}
+
+/// Offsets of a partition that no file claims.
+#[derive(Default)]
+struct Unclaimed {
+    events: u64,
+    /// Partition, first and last offset.
+    ranges: Vec<(u32, u64, u64)>,
+    /// Index of the range of a partition that its next event goes on with.
+    open: BTreeMap<u32, usize>,
+}
+
+/// What reading the topic gave.
+#[derive(Default)]
+struct Read {
+    events: u64,
+    whole: Digest,
+    unclaimed: Unclaimed,
+    offsets: BTreeMap<u32, OffsetSet>,
+}
+
+async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
+    let collection = args.solr.as_deref().map(|url| solr::open(url, &args.solr_key)).transpose()?;
+    let tree = args.hdfs.as_deref();
+    let tree = tree.map(|url| files::open(url, args.hadoop_conf.as_deref(), args.user.as_deref())).transpose()?;
+    let progress = Arc::new(Progress::default());
+    let _shown = progress.show();
+    // Before the ends of the topic are asked for: so no file is newer than they.
+    let listing = match &tree {
+        Some(tree) => Some(tree.list().await?),
+        None => None,
+    };
+    let topic = Topic::open(&args.brokers, &args.topic).await?;
+    let claims = listing.as_ref().map(|listing| listing.claims.as_slice()).unwrap_or_default();
+    let mut pieces = claims::pieces(claims, topic.log);
+    let contents = async {
+        match &tree {
+            Some(tree) => tree.digests(claims, &progress).await,
+            None => Vec::new(),
+        }
+    };
+    let (read, contents) = tokio::join!(read(&topic, &mut pieces, collection.is_some(), &progress), contents);
+    let read = read?;
+    let searchable = match &collection {
+        Some(collection) => Some(collection.compare(&topic, &read.offsets, &progress).await?),
+        None => None,
+    };
+    let files = match (&tree, listing) {
+        (Some(tree), Some(listing)) => Some(judge(&topic, tree, listing, pieces, contents, &read).await?),
+        _ => None,
+    };
+    let topic_report = TopicReport::of(&topic, &read);
+    Ok(Report::new(topic_report, args.hdfs.as_deref().zip(files), args.solr.as_deref().zip(searchable), args.selective))
+}
+
+/// Reads the topic once: into its pieces, and into a set of offsets if Solr is asked.
+async fn read(
+    topic: &Topic,
+    pieces: &mut BTreeMap<u32, Vec<Piece>>,
+    with_offsets: bool,
+    progress: &Progress,
+) -> Result<Read, Failure> {
+    let mut read = Read::default();
+    let mut at: BTreeMap<u32, usize> = BTreeMap::new();
+    for Extent { partition, start, .. } in &topic.partitions {
+        let own = pieces.entry(*partition).or_default();
+        own.iter_mut().filter(|piece| piece.first < *start).for_each(|piece| piece.is_unknown = true);
+        at.insert(*partition, 0);
+    }
+    let mut each = |partition: u32, offset: u64, body: &[u8]| {
+        let mut event = Digest::default();
+        event.add_event(body);
+        read.events += 1;
+        read.whole += event;
+        if with_offsets {
+            read.offsets.entry(partition).or_default().insert(offset);
+        }
+        let (Some(pieces), Some(at)) = (pieces.get_mut(&partition), at.get_mut(&partition)) else { return };
+        // Offsets ascend, and so do pieces.
+        while pieces.get(*at).is_some_and(|piece| piece.last < offset) {
+            *at += 1;
+        }
+        match pieces.get_mut(*at).filter(|piece| piece.first <= offset) {
+            Some(piece) => {
+                piece.in_topic += event;
+                read.unclaimed.open.remove(&partition);
+            }
+            None => read.unclaimed.add(partition, offset),
+        }
+    };
+    topic.read(&topic.partitions, progress, &mut each).await?;
+    Ok(read)
+}
+
+impl Unclaimed {
+    fn add(&mut self, partition: u32, offset: u64) {
+        self.events += 1;
+        if let Some(index) = self.open.get(&partition) {
+            self.ranges[*index].2 = offset;
+        } else if self.ranges.len() < RANGES_MAX {
+            self.open.insert(partition, self.ranges.len());
+            self.ranges.push((partition, offset, offset));
+        }
+    }
+}
+
+/// What the files have, against what was read.
+async fn judge(
+    topic: &Topic,
+    tree: &Tree,
+    listing: Listing,
+    mut pieces: BTreeMap<u32, Vec<Piece>>,
+    contents: Vec<Result<Digest, String>>,
+    read: &Read,
+) -> Result<Files, Failure> {
+    let claims = &listing.claims;
+    let mut files = Files::of(&listing);
+    let mut whole = Digest::default();
+    for content in &contents {
+        match content {
+            Ok(digest) => whole += *digest,
+            Err(error) => files.unreadable.push(error.clone()),
+        }
+    }
+    files.lines = whole.lines;
+    let own = claims.iter().filter(|claim| claim.log == topic.log).count();
+    files.of_other_logs = (claims.len() - own) as u64;
+    if own == 0 && !claims.is_empty() {
+        files.is_equal_as_a_whole = Some(whole == read.whole && files.unreadable.is_empty());
+        return Ok(files);
+    }
+    let (count, overlaps) = claims::overlaps(claims, RANGES_MAX);
+    files.overlaps(count, &overlaps);
+    files.unclaimed(&read.unclaimed);
+    for piece in pieces.values_mut().flatten() {
+        for index in &piece.files {
+            match &contents[*index] {
+                Ok(digest) => piece.in_files += *digest,
+                Err(_) => piece.is_unknown = true,
+            }
+        }
+    }
+    let all = || pieces.iter().flat_map(|(partition, pieces)| pieces.iter().map(move |piece| (*partition, piece)));
+    files.pieces = all().count() as u64;
+    files.not_compared = all().filter(|(_, piece)| piece.is_unknown).count() as u64;
+    let different = all().filter(|(_, piece)| !piece.is_unknown && piece.in_topic != piece.in_files);
+    for (index, (partition, piece)) in different.enumerate() {
+        let difference = match index < NARROWED_MAX {
+            true => narrow::compare(topic, tree, claims, partition, piece).await?,
+            false => None,
+        };
+        files.different(partition, piece, difference);
+    }
+    Ok(files)
+}
