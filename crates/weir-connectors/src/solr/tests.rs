@@ -43,8 +43,13 @@ impl Rig {
         let dead = Arc::new(MemoryChannel::new("dead", LIMITS, 2));
         let group =
             Group::open("g", &["out".into()], channel.clone(), Some(dead.clone()), Arc::default()).expect("opens");
-        let context =
-            SinkContext { name: "out".into(), data_dir: None, channel_is_durable: true, positions: group.positions() };
+        let context = SinkContext {
+            name: "out".into(),
+            agent: "edge".into(),
+            data_dir: None,
+            channel_is_durable: true,
+            positions: group.positions(),
+        };
         let sink = spec.start(&context).expect("starts without a server").remove(0);
         Self { solr, channel, dead, group, sink }
     }

@@ -94,7 +94,7 @@ fn hadoop_reads_lines_and_sequences() -> Result<(), Failed> {
             write(&path, format, 3)?;
             let text = shell_text(&hadoop, &path)?;
             let wanted = |number: usize| {
-                let ms = if number % 10 == 0 { 1_600_000_000_000 } else { 1_700_000_000_000 + number };
+                let ms = if number.is_multiple_of(10) { 1_600_000_000_000 } else { 1_700_000_000_000 + number };
                 match value {
                     SequenceValue::Text => format!("{ms}\t{}", body(number)),
                     SequenceValue::Writable => {

@@ -15,7 +15,7 @@ const FIELDS: [&str; 5] = ["id", "ts", "host", "pid", "msg"];
 /// codec, characters of every kind, invalid UTF-8, negative and large numbers, times before 1970.
 /// Guarantees: Solr has the same in both cases; a field of which it says that it is bad is rejected in both cases.
 pub(crate) fn are_read_alike() -> Result<(), Failed> {
-    Cluster::with(ClusterOptions { nodes: 1 }, |cluster| {
+    Cluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }, |cluster| {
         cluster.create_collection(&Collection { shards: 2, ..Collection::new("forms") }).map_err(failed)?;
         let client = Client::new(ClientOptions::new([cluster.url(1)]))?;
         let read = |prefix: &str, form| -> Result<Vec<Value>, Failed> {

@@ -12,7 +12,7 @@ const SHARDS: u32 = 8;
 /// eight.
 /// Guarantees: each is in the shard that this client takes it for.
 pub(crate) fn is_that_of_solr() -> Result<(), Failed> {
-    Cluster::with(ClusterOptions { nodes: 1 }, |cluster| {
+    Cluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }, |cluster| {
         cluster.create_collection(&Collection { shards: SHARDS, ..Collection::new("ids") }).map_err(failed)?;
         let ids = ids();
         let documents: Vec<Value> = ids.iter().map(|id| serde_json::json!({"id": id})).collect();
