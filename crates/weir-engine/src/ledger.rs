@@ -208,6 +208,9 @@ pub struct SinkLedger {
     pub lost: AtomicU64,
     /// Deliveries that came back.
     pub retries: AtomicU64,
+    /// Not events: what the sinks alone see go wrong on the way to the destination (a transport that failed, a server that
+    /// was left out), by kind.
+    pub faults: Arc<Reasons>,
     /// Event time to acknowledgement by the sink.
     pub delivery_latency: Latency,
     /// The last failure, for people; cleared by a success.

@@ -1,6 +1,7 @@
 //! Sinks: where events go out.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use weir_event::ChannelId;
 
 use crate::channel::{Form, Position};
 use crate::delivery::{Delivery, DeliveryError};
+use crate::ledger::Reasons;
 use crate::source::StartError;
 
 /// A checked sink configuration, inert until started.
@@ -41,6 +43,8 @@ pub struct SinkContext {
     pub channel_is_durable: bool,
     /// Partitions of the channel: released positions, and the end when this run started.
     pub positions: Vec<Position>,
+    /// For what the sink alone sees go wrong and gets over, by kind; shown in the state of its group.
+    pub faults: Arc<Reasons>,
 }
 
 impl SinkContext {

@@ -160,6 +160,9 @@ pub struct GroupStatus {
     pub lost: u64,
     /// Deliveries that came back.
     pub retries: u64,
+    /// Troubles that the sinks met and got over (servers left out, transports changed), by kind.
+    #[serde(default)]
+    pub faults: BTreeMap<String, u64>,
     /// Event time to acknowledgement.
     pub delivery_latency: LatencyStatus,
     /// Why it does not get on, if it does not.

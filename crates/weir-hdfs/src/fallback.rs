@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{CreateOptions, FileReader, FileSystem, FileWriter, HdfsError, HdfsErrorKind, Space, Status};
+use crate::{CreateOptions, Faults, FileReader, FileSystem, FileWriter, HdfsError, HdfsErrorKind, Space, Status};
 
 /// One failure may be the death of a single node, which new files avoid by themselves.
 const FAILURES_MAX: u32 = 2;
@@ -39,6 +39,7 @@ struct Shared {
     /// Name and file system.
     ways: [(&'static str, Arc<dyn FileSystem>); 2],
     time: Duration,
+    faults: Faults,
     state: Mutex<State>,
 }
 
@@ -67,8 +68,10 @@ impl Fallback {
         first: (&'static str, Arc<dyn FileSystem>),
         second: (&'static str, Arc<dyn FileSystem>),
         fallback_time: Duration,
+        faults: Faults,
     ) -> Self {
-        Self { shared: Arc::new(Shared { ways: [first, second], time: fallback_time, state: Mutex::default() }) }
+        let shared = Shared { ways: [first, second], time: fallback_time, faults, state: Mutex::default() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// What happened so far. Cheap.
@@ -126,6 +129,7 @@ impl Shared {
             state.until = Some(Instant::now() + self.time);
             if !state.broken {
                 state.counters.fallbacks += 1;
+                self.faults.count(Faults::FALL_BACK);
                 let [(first, _), (second, _)] = &self.ways;
                 tracing::warn!("HDFS by {first} failed {FAILURES_MAX} times in a row; using {second}: {error}");
             }

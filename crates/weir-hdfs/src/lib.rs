@@ -3,6 +3,7 @@
 pub mod configuration;
 mod error;
 pub mod fallback;
+mod faults;
 mod filesystem;
 pub mod local;
 pub mod native;
@@ -10,6 +11,7 @@ pub mod webhdfs;
 
 pub use error::{HdfsError, HdfsErrorKind};
 pub use fallback::{Fallback, FallbackCounters};
+pub use faults::Faults;
 pub use filesystem::{CreateOptions, FileReader, FileSystem, FileWriter, Space, Status};
 pub use local::LocalFileSystem;
 pub use native::{NativeHdfs, NativeOptions};

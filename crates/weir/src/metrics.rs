@@ -1,5 +1,6 @@
 //! `/metrics`: the status as OpenMetrics text. One source of truth: what `/status` says, under stable names.
 
+use std::collections::BTreeMap;
 use std::fmt::Error;
 
 use prometheus_client::collector::Collector;
@@ -126,7 +127,7 @@ impl StatusCollector {
             "Events kept whole and flagged because they did not parse",
             all(|source| source.flagged),
         )?;
-        let reasons = |pick: fn(&SourceStatus) -> &std::collections::BTreeMap<String, u64>, label: &'static str| {
+        let reasons = |pick: fn(&SourceStatus) -> &BTreeMap<String, u64>, label: &'static str| {
             let by_source = self.0.sources.iter().flat_map(move |source| {
                 pick(source).iter().map(move |(reason, count)| {
                     let mut labels = source_labels(source);
@@ -219,14 +220,28 @@ impl StatusCollector {
         )?;
         counters(encoder, "group_lost_events", "Events that were damaged in the channel", all(|group| group.lost))?;
         counters(encoder, "group_retries", "Deliveries that came back", all(|group| group.retries))?;
-        let dropped = self.0.groups.iter().flat_map(|group| {
-            group.dropped.iter().map(move |(reason, count)| {
-                let mut labels = group_labels(group);
-                labels.push(("reason", reason.as_str()));
-                (labels, *count)
-            })
-        });
-        counters(encoder, "group_dropped_events", "Events left out on purpose", dropped.collect())?;
+        let by = |label: &'static str, pick: fn(&GroupStatus) -> &BTreeMap<String, u64>| {
+            let by_group = self.0.groups.iter().flat_map(move |group| {
+                pick(group).iter().map(move |(reason, count)| {
+                    let mut labels = group_labels(group);
+                    labels.push((label, reason.as_str()));
+                    (labels, *count)
+                })
+            });
+            by_group.collect::<Vec<_>>()
+        };
+        counters(
+            encoder,
+            "group_dropped_events",
+            "Events left out on purpose",
+            by("reason", |group| &group.dropped),
+        )?;
+        counters(
+            encoder,
+            "group_faults",
+            "Troubles the sinks met and got over: servers left out, transports changed",
+            by("kind", |group| &group.faults),
+        )?;
         gauges(encoder, "group_backlog_events", "Events that wait", now(|group| group.backlog_events as f64))?;
         gauges(encoder, "group_backlog_bytes", "Their bytes as stored", now(|group| group.backlog_bytes as f64))?;
         gauges(encoder, "group_backlog_seconds", "Age of the oldest of them", now(|group| group.backlog_seconds))?;

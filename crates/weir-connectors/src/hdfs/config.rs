@@ -8,17 +8,14 @@ use weir_engine::registry::SinkType;
 use weir_engine::sink::{Sink, SinkContext, SinkSpec};
 use weir_engine::source::StartError;
 use weir_format::{Layout, SequenceCompression, SequenceValue};
-use weir_hdfs::{CreateOptions, FileSystem};
+use weir_hdfs::{CreateOptions, Faults, FileSystem};
 
-use super::connect::{Connection, Place};
+use super::connect::{CLIENT_WINDOW_BYTES, Connection, Place};
 use super::store::{Hdfs, HdfsOptions};
 use crate::kafka::runtime::IoThread;
 use crate::tree::file::Counts;
 use crate::tree::lane::{Clock, TreeSink};
 use crate::tree::options::{self, DAY_MS, TreeSpec};
-
-/// Most of a block that is gathered by the client of one file before it is sent.
-const CLIENT_QUEUE_BYTES: u64 = 4 << 20;
 
 pub(super) static SPEC: TypeSpec = TypeSpec {
     kind: ComponentKind::Sink,
@@ -130,6 +127,12 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
             "Makes what a file holds readable and durable (hsync) when something is stored and this time has passed, before the file is finished. Over WebHDFS that ends a block each time.",
         )
         .example("10 s"),
+        OptionSpec::unset(
+            "complete_after",
+            Kind::Duration { min_ms: 0, max_ms: 7 * DAY_MS },
+            "Puts an empty file _complete into each directory of past time once every partition that ever had events has some that are so much younger than the end of that time. A partition that falls silent holds all of them back. What is later still goes there, and is counted. Unset: no such file.",
+        )
+        .example("5 m"),
         OptionSpec::defaulted(
             "call_timeout",
             Kind::Duration { min_ms: 1_000, max_ms: 600_000 },
@@ -162,6 +165,7 @@ pub(super) struct HdfsSpec {
     connection: Connection,
     create: CreateOptions,
     sync_interval: Option<Duration>,
+    complete_after: Option<Duration>,
 }
 
 impl HdfsSpec {
@@ -178,7 +182,13 @@ impl HdfsSpec {
             parent_must_exist: true,
         };
         let sync_interval = options.duration_opt("sync_interval");
-        Some(Self { tree: tree?, connection: connection?, create, sync_interval })
+        let complete_after = options.duration_opt("complete_after");
+        if complete_after.is_some() && tree.as_ref().is_some_and(|tree| tree.template.unit_ms().is_none()) {
+            let message = "directories without a time in path are never of the past";
+            diagnostics.push(options.error("complete_after", message).with_hint("add %Y-%m-%d to path, or leave complete_after out"));
+            return None;
+        }
+        Some(Self { tree: tree?, connection: connection?, create, sync_interval, complete_after })
     }
 
     /// Opens the sink with a clock of the caller's, on `file_system`.
@@ -191,11 +201,13 @@ impl HdfsSpec {
     ) -> Result<TreeSink<Hdfs>, StartError> {
         let mut tree = self.tree.clone();
         tree.lane.waits_for_names = true;
+        tree.lane.complete_after = self.complete_after;
         // Which agent wrote a file is part of its name, and of nothing that is compared.
         tree.lane.style.suffix = format!(".{}{}", name_part(&context.agent), tree.lane.style.suffix);
         let template = tree.named_template(&context.name)?;
         let options = HdfsOptions {
             sink: context.name.clone(),
+            depth: template.depth(),
             root: template.root().to_string_lossy().trim_end_matches('/').to_owned(),
             create: self.create.clone(),
             sync_interval: self.sync_interval,
@@ -228,14 +240,16 @@ fn name_part(agent: &str) -> String {
 
 impl SinkSpec for HdfsSpec {
     fn memory_bytes(&self) -> u64 {
-        self.tree.memory_bytes() + self.tree.lane.open_files_max as u64 * CLIENT_QUEUE_BYTES
+        self.tree.memory_bytes() + self.tree.lane.open_files_max as u64 * CLIENT_WINDOW_BYTES as u64
     }
 
     /// One lane: a directory has one file per partition at a time, or the names would claim what they do not hold.
     fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
         let failed = |error| StartError::new(format!("sink {}: no thread for its client", context.name), error);
         let io = IoThread::start(&context.name).map_err(failed)?;
-        let file_system = self.connection.file_system(&context.name, &io)?;
+        let counted = context.faults.clone();
+        let faults = Faults::new(move |kind| counted.add(kind, 1));
+        let file_system = self.connection.file_system(&context.name, &io, faults)?;
         let sink = self.open(context, file_system, io, Box::new(Instant::now))?;
         Ok(vec![Box::new(sink)])
     }

@@ -4,14 +4,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::info;
 use weir_config::{Diagnostics, Options};
 use weir_engine::source::StartError;
 use weir_gssapi::Credentials;
 use weir_hdfs::configuration::{Cluster, Properties, Transport};
 use weir_hdfs::webhdfs::Authentication;
-use weir_hdfs::{FileSystem, LocalFileSystem, WebHdfs, WebHdfsOptions};
+use weir_hdfs::{
+    Fallback, Faults, FileSystem, LocalFileSystem, NativeHdfs, NativeOptions, WebHdfs, WebHdfsOptions,
+};
 
 use crate::kafka::runtime::IoThread;
+
+/// How much of a file may wait or be under way: at 100 MB/s a twenty-fifth of a second, more than a pipeline of three takes.
+pub(super) const CLIENT_WINDOW_BYTES: usize = 4 << 20;
+/// How long WebHDFS is used after Hadoop's own protocol failed: a server that was started again is back by then.
+const FALL_BACK_TIME: Duration = Duration::from_secs(60);
 
 /// The option `path` in its two parts.
 pub(super) struct Place<'a> {
@@ -77,10 +85,9 @@ impl Connection {
             call_timeout: options.duration("call_timeout"),
             write_timeout: options.duration("write_timeout"),
         };
-        if connection.cluster.transport != Transport::Local && connection.web().is_none() {
-            let message = "no address of WebHDFS is known for this cluster";
+        if let Some(why) = connection.why_out_of_reach() {
             let hint = "set web_address = \"NAMENODE:9870\", or hadoop_conf to a folder whose hdfs-site.xml has dfs.namenode.http-address";
-            diagnostics.push(options.error("path", message).with_hint(hint));
+            diagnostics.push(options.error("path", why).with_hint(hint));
             return None;
         }
         Some(connection)
@@ -107,19 +114,90 @@ impl Connection {
         Some(web)
     }
 
-    /// The client; connects to nobody yet.
-    pub(super) fn file_system(&self, sink: &str, io: &IoThread) -> Result<Arc<dyn FileSystem>, StartError> {
+    /// Why there is no way to the cluster, if there is none.
+    fn why_out_of_reach(&self) -> Option<String> {
+        if self.cluster.transport == Transport::Local || self.native().is_some() || self.web().is_some() {
+            return None;
+        }
+        let needs = match self.guard() {
+            Some(guard) => format!("{guard}, which only WebHDFS is spoken for, and"),
+            None => "there is no address of Hadoop's own protocol, and".to_owned(),
+        };
+        Some(format!("{needs} no address of WebHDFS is known for this cluster"))
+    }
+
+    /// What of the cluster Hadoop's own protocol is not spoken for.
+    fn guard(&self) -> Option<&'static str> {
+        if self.cluster.kerberos || self.credentials.is_some() {
+            Some("the cluster asks for Kerberos")
+        } else if self.cluster.data_encrypted || self.cluster.data_protection.is_some() {
+            Some("the cluster encrypts or protects data transfer")
+        } else {
+            None
+        }
+    }
+
+    /// Hadoop's own protocol, for a path that begins with `hdfs://`, where the cluster does not guard it.
+    fn native(&self) -> Option<NativeOptions> {
+        let namenodes: Vec<_> = self.cluster.namenodes.iter().filter_map(|node| node.rpc.clone()).collect();
+        if self.cluster.transport != Transport::Native || namenodes.is_empty() || self.guard().is_some() {
+            return None;
+        }
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let user = self.user.clone().or_else(|| variable("HADOOP_USER_NAME")).or_else(|| variable("USER"));
+        let mut native = NativeOptions::new(namenodes, user.unwrap_or_else(|| "weir".to_owned()));
+        native.by_hostname = self.cluster.by_hostname;
+        (native.namenode_timeout, native.write_timeout) = (self.call_timeout, self.write_timeout);
+        native.window_bytes = CLIENT_WINDOW_BYTES;
+        Some(native)
+    }
+
+    /// The client; connects to nobody yet. `faults` counts what it gets over.
+    pub(super) fn file_system(
+        &self,
+        sink: &str,
+        io: &IoThread,
+        faults: Faults,
+    ) -> Result<Arc<dyn FileSystem>, StartError> {
         let _inside = io.handle().enter();
-        match self.web() {
-            _ if self.cluster.transport == Transport::Local => Ok(Arc::new(LocalFileSystem::new("/"))),
-            Some(web) => {
+        if self.cluster.transport == Transport::Local {
+            return Ok(Arc::new(LocalFileSystem::new("/")));
+        }
+        let web = match self.web() {
+            Some(options) => {
+                let options = WebHdfsOptions { faults: faults.clone(), ..options };
                 let failed = |error| StartError::new(format!("sink {sink}: no client for WebHDFS"), error);
-                Ok(Arc::new(WebHdfs::new(web).map_err(failed)?))
+                Some(Arc::new(WebHdfs::new(options).map_err(failed)?) as Arc<dyn FileSystem>)
             }
-            None => Err(StartError::new(
-                format!("sink {sink}: no address of WebHDFS is known"),
-                std::io::Error::from(std::io::ErrorKind::AddrNotAvailable),
-            )),
+            None => None,
+        };
+        let native = match self.native() {
+            Some(options) => {
+                let options = NativeOptions { faults: faults.clone(), ..options };
+                let failed = |error| StartError::new(format!("sink {sink}: no client for HDFS"), error);
+                Some(Arc::new(NativeHdfs::new(options).map_err(failed)?) as Arc<dyn FileSystem>)
+            }
+            None => None,
+        };
+        match (native, web) {
+            (Some(native), Some(web)) => {
+                info!(sink, "HDFS by Hadoop's own protocol; by WebHDFS while that fails");
+                let ways = (("Hadoop's own protocol", native), ("WebHDFS", web));
+                Ok(Arc::new(Fallback::new(ways.0, ways.1, FALL_BACK_TIME, faults)))
+            }
+            (Some(only), None) => {
+                info!(sink, "HDFS by Hadoop's own protocol; no address of WebHDFS is known to turn to");
+                Ok(only)
+            }
+            (None, Some(only)) => {
+                let because = self.guard().unwrap_or("the path says so");
+                info!(sink, because, "HDFS by WebHDFS");
+                Ok(only)
+            }
+            (None, None) => {
+                let nobody = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+                Err(StartError::new(format!("sink {sink}: no address of the cluster is known"), nobody))
+            }
         }
     }
 }

@@ -18,6 +18,7 @@
 //!   old file nor begin a new one, until it begins a stay of its own, by which the other one's ends in the same way.
 //! - At the beginning of a stay final names are listed where events go, and what they claim is left out. Nobody else can
 //!   add to them during the stay.
+//! - A directory gets its `_complete` after every file of it that was begun in time has its name (`complete.rs`).
 //! - Every call has a deadline. A file that fails is given up, with all others in progress: their deliveries come again.
 //!
 //! | crash or fault here | this happens |
@@ -28,6 +29,7 @@
 //! | the answer to a rename is lost | looked for: the file with its length counts as renamed |
 //! | DataNode dead, NameNode gone or in safe mode, disks full, no permission | deliveries come again until it works: `tests/real/hdfs.rs` |
 
+mod complete;
 mod config;
 mod connect;
 mod store;

@@ -11,12 +11,13 @@ use tracing::{info, warn};
 use weir_event::ChannelId;
 use weir_hdfs::{CreateOptions, FileSystem, FileWriter, HdfsError, HdfsErrorKind};
 
+use super::complete;
 use crate::kafka::runtime::IoThread;
 use crate::tree::name::InProgress;
 use crate::tree::store::{Published, Ready, Store, StoreError};
 
 /// The folder below the root with everything that is in progress.
-const IN_PROGRESS_FOLDER: &str = ".weir";
+pub(super) const IN_PROGRESS_FOLDER: &str = ".weir";
 /// Folders known to be there; when there are more they are asked for again.
 const FOLDERS_MAX: usize = 4096;
 
@@ -27,6 +28,8 @@ pub(super) struct HdfsOptions {
     pub(super) sink: String,
     /// Where paths begin, without a slash at the end.
     pub(super) root: String,
+    /// How many folders below the root files are.
+    pub(super) depth: usize,
     /// How files are made.
     pub(super) create: CreateOptions,
     /// How old what is stored may become before it is synced.
@@ -45,6 +48,8 @@ pub(super) struct Hdfs {
     stays: BTreeMap<ChannelId, String>,
     /// Directories of finished files that are there.
     folders: HashSet<PathBuf>,
+    /// Directories that somebody is going to complete, and when their time ends.
+    expected: HashSet<(PathBuf, i64)>,
     /// After the file system, whose tasks run on it.
     io: IoThread,
 }
@@ -61,7 +66,8 @@ pub(super) struct HdfsFile {
 impl Hdfs {
     pub(super) fn new(options: HdfsOptions, file_system: Arc<dyn FileSystem>, io: IoThread) -> Self {
         let life = format!("{:016x}", fastrand::u64(..));
-        Self { options, file_system, life, count: 0, stays: BTreeMap::new(), folders: HashSet::new(), io }
+        let (stays, folders, expected) = Default::default();
+        Self { options, file_system, life, count: 0, stays, folders, expected, io }
     }
 
     /// Runs a task of the client on its own thread: transfers go on while this one compresses.
@@ -164,7 +170,7 @@ fn store_error(error: HdfsError) -> StoreError {
         HdfsErrorKind::Standby => "no NameNode is active",
         HdfsErrorKind::NotFound => "another agent may have taken the partition over",
         HdfsErrorKind::Timeout | HdfsErrorKind::Unavailable => {
-            "see whether NameNode and DataNodes run and can be reached"
+            "see whether NameNode and DataNodes run, can be reached and have space"
         }
         _ => "see the logs of NameNode and DataNodes",
     };
@@ -214,6 +220,35 @@ impl Store for Hdfs {
         let created = self.run(|file_system| async move { file_system.create(&at, &options).await }).await;
         let writer = Some(created.map_err(store_error)?);
         Ok(HdfsFile { path: path.into(), writer, bytes: 0, synced_at: Instant::now() })
+    }
+
+    async fn expects(&mut self, directory: &Path, until_ms: i64) -> Result<(), StoreError> {
+        let key = (directory.to_owned(), until_ms);
+        if self.expected.contains(&key) {
+            return Ok(());
+        }
+        let root = self.options.root.clone();
+        let path = directory.to_string_lossy().into_owned();
+        self.run(|files| async move { complete::expect(&*files, &root, &path, until_ms).await })
+            .await
+            .map_err(store_error)?;
+        if self.expected.len() >= FOLDERS_MAX {
+            self.expected.clear();
+        }
+        self.expected.insert(key);
+        Ok(())
+    }
+
+    async fn passed(&mut self, channel: ChannelId, until_ms: i64) -> Result<(), StoreError> {
+        let (root, depth) = (self.options.root.clone(), self.options.depth);
+        let completed = self
+            .run(|files| async move { complete::pass(&*files, &root, depth, channel, until_ms).await })
+            .await
+            .map_err(store_error)?;
+        for directory in completed {
+            info!(sink = %self.options.sink, directory, "complete");
+        }
+        Ok(())
     }
 
     fn path(file: &HdfsFile) -> &Path {

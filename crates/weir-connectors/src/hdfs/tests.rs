@@ -1,6 +1,7 @@
 //! On a folder behind the client's trait: what is the sink's own. Real clusters are in `tests/real`.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,12 +9,14 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use weir_config::{Diagnostics, TypeSpec};
 use weir_engine::sink::FlushReason;
+use weir_event::EventBatch;
 use weir_hdfs::LocalFileSystem;
 
+use super::complete::MARKER;
 use super::config::{HdfsSpec, SPEC};
 use super::store::Hdfs;
 use crate::kafka::runtime::IoThread;
-use crate::tree::rig::{Files, Run, TestChannel, events, read_files, two_hosts};
+use crate::tree::rig::{ARRIVAL_MS, Files, Run, TestChannel, events, read_files, two_hosts};
 
 /// Checked options, from the text of a section.
 fn spec(text: &str) -> Result<HdfsSpec, Diagnostics> {
@@ -39,11 +42,16 @@ impl Rig {
     }
 
     fn start(&self, options: &str) -> Run<Hdfs> {
-        let path = format!("path = 'file://{}/%{{host}}'\n{options}", self.folder.path().display());
-        let spec = spec(&path).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+        Self::start_in(&self.channel, &format!("{}/%{{host}}", self.folder.path().display()), options)
+    }
+
+    /// A sink of any channel, into any folder.
+    fn start_in(channel: &Arc<TestChannel>, path: &str, options: &str) -> Run<Hdfs> {
+        let spec = spec(&format!("path = 'file://{path}'\n{options}"));
+        let spec = spec.unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
         let io = IoThread::start("test-hdfs").expect("a thread");
         let open = |context: &_| spec.open(context, Arc::new(LocalFileSystem::new("/")), io, Box::new(Instant::now));
-        Run::start(&self.channel, open).unwrap_or_else(|error| panic!("{error}"))
+        Run::start(channel, open).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn append(&self, numbers: Range<u64>) {
@@ -180,6 +188,59 @@ proptest! {
     }
 }
 
+/// Events of one minute: `minute` minutes after the tests' time.
+fn of_minute(minute: i64) -> EventBatch {
+    EventBatch::from_bodies(&["event"; 3], ARRIVAL_MS + minute * 60_000)
+}
+
+/// Directories below `folder` that are complete, by name.
+fn complete(folder: &Path) -> Vec<String> {
+    let found = std::fs::read_dir(folder).expect("a folder").flatten().filter(|entry| entry.path().join(MARKER).exists());
+    let mut found: Vec<_> = found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    found.sort();
+    found
+}
+
+/// Scenario: two partitions, each with an agent of its own, in directories by minute; one is ahead; one agent crashes and
+/// another one takes over; then a straggler comes.
+/// Guarantees: a directory is complete once both partitions are past its end by the delay and not before, its files have
+/// their names by then, and a crash takes nothing away from that; the straggler is kept and counted.
+#[test]
+fn directories_of_past_time_are_complete() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = format!("{}/%H-%M", folder.path().display());
+    let options = "time = 'arrival'\ntime_zone = 'UTC'\ncomplete_after = '30 s'";
+    let channels = [7, 8].map(|log| Arc::new(TestChannel::new(log, true)));
+    let mut ahead = Rig::start_in(&channels[0], &path, options);
+    let mut behind = Rig::start_in(&channels[1], &path, options);
+    let put = |run: &mut Run<Hdfs>, channel: usize, minute: i64| {
+        channels[channel].append(of_minute(minute));
+        run.deliver_all().expect("delivered");
+    };
+    // The tests' time is 20 s past a minute: 30 s later is not yet past the next one by 30 s.
+    put(&mut behind, 1, 0);
+    put(&mut ahead, 0, 0);
+    put(&mut ahead, 0, 1);
+    assert_eq!(complete(folder.path()), [""; 0], "not late enough, and one is behind");
+    put(&mut ahead, 0, 3);
+    assert_eq!(complete(folder.path()), [""; 0], "one is behind");
+    drop(behind);
+    let mut behind = Rig::start_in(&channels[1], &path, options);
+    put(&mut behind, 1, 2);
+    assert_eq!(complete(folder.path()), ["22-13"]);
+    put(&mut behind, 1, 3);
+    assert_eq!(complete(folder.path()), ["22-13", "22-14"]);
+    let files = std::fs::read_dir(folder.path().join("22-14")).expect("a folder").count();
+    assert_eq!(files, 2, "the file of the one that had events there, and the marker");
+    put(&mut behind, 1, 1);
+    assert_eq!(behind.group.ledger().faults.total(), 1);
+    for mut run in [ahead, behind] {
+        run.flush(FlushReason::Shutdown).expect("finished");
+    }
+    let lines: usize = read_files(folder.path()).finished.values().map(|text| text.lines().count()).sum();
+    assert_eq!(lines, 3 * 7);
+}
+
 /// Scenario: paths and Kerberos options that cannot be meant.
 /// Guarantees: each is an error that names the option and says what is missing.
 #[test]
@@ -190,6 +251,7 @@ fn wrong_options_are_errors() {
         ("path = 'ftp://nn/events'", "none of hdfs"),
         ("path = 'hdfs://nn:8020/events'\nkerberos_principal = 'weir'", "kerberos_keytab"),
         ("path = 'hdfs://nn:8020/events/%{'", "path"),
+        ("path = 'hdfs://nn:8020/events/%{host}'\ncomplete_after = '1 m'", "never of the past"),
     ] {
         let error = spec(text).err().unwrap_or_else(|| panic!("{text} is taken")).to_string();
         assert!(error.contains(wanted), "{text}: {error}");

@@ -49,6 +49,7 @@ impl Rig {
             data_dir: None,
             channel_is_durable: true,
             positions: group.positions(),
+            faults: Arc::default(),
         };
         let sink = spec.start(&context).expect("starts without a server").remove(0);
         Self { solr, channel, dead, group, sink }

@@ -38,6 +38,8 @@ pub(super) struct Bucket<F> {
     pub(super) directory: Arc<Path>,
     /// The partition.
     pub(super) channel: ChannelId,
+    /// Where the stretch of time that its events are of ends, in milliseconds since 1970; `i64::MAX` without one.
+    pub(super) until_ms: i64,
     /// What finished files of it hold; read when it is first needed.
     pub(super) committed: Option<Arc<Committed>>,
     file: Option<OpenFile<F>>,
@@ -174,12 +176,33 @@ impl<F> Buckets<F> {
             .map(|column| column.and_then(|column| view.batch.value(column, row)).unwrap_or_default())
             .collect();
         let directory: Arc<Path> = self.template.render(moment.as_ref(), |index| values[index].as_ref()).into();
+        let until_ms = self.times.as_ref().map_or(i64::MAX, |times| times.last().end);
         let slot = *self.by_path.entry((directory.clone(), view.channel)).or_insert_with(|| {
-            self.list.push(Bucket { directory, channel: view.channel, committed: None, file: None });
+            self.list.push(Bucket { directory, channel: view.channel, until_ms, committed: None, file: None });
             self.list.len() - 1
         });
+        // Several stretches may share a directory: an hour that comes twice, hours below a path of days and minutes.
+        self.list[slot].until_ms = self.list[slot].until_ms.max(until_ms);
         self.by_key.insert(self.key.as_slice().into(), slot);
         slot
+    }
+
+    /// The time that the path of event `row` shows, milliseconds since 1970.
+    pub(super) fn ms(&self, view: &BatchView<'_>, row: usize) -> i64 {
+        view.ms(row, self.time)
+    }
+
+    /// The start of the stretch of time that `ms` lies in; `None` if paths do not depend on time.
+    pub(super) fn stretch_start(&self, ms: i64) -> Option<i64> {
+        self.times.as_ref().map(|times| times.stretch(ms).start)
+    }
+
+    /// Slots of open files of `channel` whose time ends at `until_ms` or before.
+    pub(super) fn open_until(&self, channel: ChannelId, until_ms: i64) -> Vec<usize> {
+        let is_over = |slot: &usize| {
+            self.list.get(*slot).is_some_and(|bucket| bucket.channel == channel && bucket.until_ms <= until_ms)
+        };
+        self.open.iter().copied().filter(is_over).collect()
     }
 
     /// Forgets buckets without an open file if there are too many. Slots given before are void after this.

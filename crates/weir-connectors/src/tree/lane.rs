@@ -14,6 +14,7 @@ use weir_format::{Codec, Encoder, FileState, Format, Rows};
 
 use super::buckets::Buckets;
 use super::committed::Committed;
+use super::complete::Watermark;
 use super::file::{FileStyle, OpenFile};
 use super::name::InProgress;
 use super::pending::Pending;
@@ -21,6 +22,9 @@ use super::store::{Published, Ready, Store, StoreError};
 
 /// Least time between two warnings that files are finished early: once a minute is seen and does not flood.
 const CROWDED_EVERY: Duration = Duration::from_secs(60);
+
+/// A kind of fault.
+const LATE: &str = "file for a directory that was complete";
 
 /// Where the lane reads the time from; tests give it another one.
 pub(crate) type Clock = Box<dyn Fn() -> Instant + Send>;
@@ -37,6 +41,9 @@ pub(crate) struct LaneOptions {
     /// Whether deliveries wait until their files have their names even on a channel that forgets: what is stored before
     /// that cannot be kept.
     pub(crate) waits_for_names: bool,
+    /// By how much events must be younger than a stretch of time before its directories count as complete; `None`: nobody
+    /// asks.
+    pub(crate) complete_after: Option<Duration>,
 }
 
 /// How far a partition has come.
@@ -48,6 +55,7 @@ struct Progress {
     high: u64,
     /// Events below may be in finished files already.
     repeats_below: u64,
+    watermark: Watermark,
 }
 
 /// What belongs to one batch while it is written.
@@ -63,13 +71,13 @@ struct Write<'a> {
 /// The one lane of a sink that writes files.
 pub(crate) struct TreeSink<S: Store> {
     name: String,
-    store: S,
+    pub(super) store: S,
     options: LaneOptions,
     /// Whether deliveries wait until their files have their names.
     waits_for_names: bool,
     context: SinkContext,
     clock: Clock,
-    buckets: Buckets<S::File>,
+    pub(super) buckets: Buckets<S::File>,
     encoder: Encoder,
     pending: Pending,
     partitions: BTreeMap<u32, Progress>,
@@ -116,6 +124,10 @@ impl<S: Store> TreeSink<S> {
             let lines = Rows::new(self.options.format, batch);
             self.write_batch(batch, &Write { lines, origin, id, repeats_below, now }).await?;
         }
+        if let Some(after) = self.options.complete_after {
+            let channel = self.channel(partition);
+            self.tell_passed(channel, after).await?;
+        }
         if !self.waits_for_names {
             self.settle_written(self.options.format.codec() == Codec::None).await?;
         }
@@ -125,8 +137,29 @@ impl<S: Store> TreeSink<S> {
 
     /// For batches that a channel gives without positions: those of the delivery.
     fn origin(&self, partition: u32, first: u64) -> Origin {
-        let channel = self.context.channel(partition).unwrap_or(ChannelId { log: 0, partition });
-        Origin { channel, offsets: Offsets::Contiguous { first } }
+        Origin { channel: self.channel(partition), offsets: Offsets::Contiguous { first } }
+    }
+
+    fn channel(&self, partition: u32) -> ChannelId {
+        self.context.channel(partition).unwrap_or(ChannelId { log: 0, partition })
+    }
+
+    pub(super) fn watermark(&self, partition: u32) -> Option<Watermark> {
+        self.partitions.get(&partition).map(|progress| progress.watermark)
+    }
+
+    pub(super) fn set_watermark(&mut self, partition: u32, watermark: Watermark) {
+        if let Some(progress) = self.partitions.get_mut(&partition) {
+            progress.watermark = watermark;
+        }
+    }
+
+    /// Nothing follows on what came before: the next delivery of each partition finishes nothing and begins a stay.
+    fn forget_progress(&mut self) {
+        for progress in self.partitions.values_mut() {
+            // What comes again is older: what was told stays told, the newest time is found out anew.
+            (progress.next, progress.watermark.ms) = (None, i64::MIN);
+        }
     }
 
     /// Sees to it that no open file spans a gap, and returns below which offset events may be repeats.
@@ -149,8 +182,7 @@ impl<S: Store> TreeSink<S> {
             self.finish(&slots, "gap").await?;
         }
         if is_new_stay {
-            let channel = self.context.channel(partition).unwrap_or(ChannelId { log: 0, partition });
-            self.store.begin_stay(channel).await?;
+            self.store.begin_stay(self.channel(partition)).await?;
         }
         if is_new_stay || comes_again {
             self.buckets.forget_committed();
@@ -161,6 +193,11 @@ impl<S: Store> TreeSink<S> {
     /// Finds the runs of events that go to the same file and writes each in one go.
     async fn write_batch(&mut self, batch: &EventBatch, write: &Write<'_>) -> Result<(), StoreError> {
         let view = self.buckets.view(batch, write.origin.channel);
+        if self.options.complete_after.is_some()
+            && let Some(progress) = self.partitions.get_mut(&write.origin.channel.partition)
+        {
+            progress.watermark.note(&self.buckets, &view, batch);
+        }
         let mut row = 0;
         while row < batch.len() {
             let (slot, end) = self.buckets.run(&view, row);
@@ -264,6 +301,7 @@ impl<S: Store> TreeSink<S> {
         while self.buckets.open_slots().len() >= self.options.open_files_max {
             self.make_room(write.now).await?;
         }
+        self.expect(slot).await?;
         let bucket = self.buckets.bucket(slot);
         let first = write.origin.offset(row).unwrap_or_default();
         let name = InProgress { channel: bucket.channel, first };
@@ -277,6 +315,19 @@ impl<S: Store> TreeSink<S> {
         let file = OpenFile::new(style, &bucket.directory, name, handle, state, write.now);
         self.buckets.open_file(slot, file);
         Ok(())
+    }
+
+    /// Tells the store of a directory that is to be complete one day.
+    async fn expect(&mut self, slot: usize) -> Result<(), StoreError> {
+        if self.options.complete_after.is_none() {
+            return Ok(());
+        }
+        let bucket = self.buckets.bucket(slot);
+        let (directory, until_ms, partition) = (bucket.directory.clone(), bucket.until_ms, bucket.channel.partition);
+        if self.watermark(partition).is_some_and(|watermark| watermark.is_late(until_ms)) {
+            self.context.faults.add(LATE, 1);
+        }
+        self.store.expects(&directory, until_ms).await
     }
 
     /// Finishes the file that was not written for longest.
@@ -296,7 +347,7 @@ impl<S: Store> TreeSink<S> {
 
     /// Stores what is gathered, gives files their final names, and acknowledges what waited for the last of its files.
     /// After a failure the others are finished all the same, as far as that goes without another one.
-    async fn finish(&mut self, slots: &[usize], reason: &'static str) -> Result<(), StoreError> {
+    pub(super) async fn finish(&mut self, slots: &[usize], reason: &'static str) -> Result<(), StoreError> {
         let mut outcome = Ok(());
         let mut whole = Vec::new();
         for slot in slots {
@@ -356,7 +407,7 @@ impl<S: Store> TreeSink<S> {
                 let all = self.slots_where(|_| true);
                 self.finish(&all, "shutdown").await?;
                 self.store.end_stays().await;
-                self.partitions.values_mut().for_each(|progress| progress.next = None);
+                self.forget_progress();
                 Ok(())
             }
         }
@@ -372,7 +423,7 @@ impl<S: Store> TreeSink<S> {
                 self.keep_written(file).await;
             }
         }
-        self.partitions.values_mut().for_each(|progress| progress.next = None);
+        self.forget_progress();
         self.pending.give_back();
         error.into_delivery_error()
     }

@@ -65,7 +65,7 @@ impl TreeSpec {
             time: if options.choice("time") == "arrival" { EventTime::Arrival } else { EventTime::Event },
             zone: zone?,
             rounding: rounding?,
-            lane: LaneOptions { style, format, open_files_max, waits_for_names: false },
+            lane: LaneOptions { style, format, open_files_max, waits_for_names: false, complete_after: None },
         })
     }
 

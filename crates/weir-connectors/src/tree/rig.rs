@@ -248,6 +248,7 @@ impl<S: Store> Run<S> {
             data_dir: None,
             channel_is_durable: channel.is_durable,
             positions: group.positions(),
+            faults: group.ledger().faults.clone(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Ok(Self { sink: open(&context)?, group, runtime })

@@ -65,6 +65,16 @@ pub(crate) trait Store: Send {
     /// Creates a file that will be put into `directory`.
     async fn create(&mut self, directory: &Path, name: InProgress, prefix: &str) -> Result<Self::File, StoreError>;
 
+    /// Before the first file of a stretch of time that ends at `until_ms` is put into `directory`; may be told again.
+    async fn expects(&mut self, _directory: &Path, _until_ms: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// All events of `channel` from before `until_ms` (a start of a stretch) are in finished files, but for stragglers.
+    async fn passed(&mut self, _channel: ChannelId, _until_ms: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Where a file is while it is in progress.
     fn path(file: &Self::File) -> &Path;
 

@@ -168,7 +168,8 @@ impl TimeBuckets {
         self.recent.first().cloned().unwrap_or_default()
     }
 
-    fn stretch(&self, ms: i64) -> Range<i64> {
+    /// The stretch that `ms` lies in.
+    pub(crate) fn stretch(&self, ms: i64) -> Range<i64> {
         let at = timestamp(ms);
         let offset_ms = i64::from(self.zone.to_offset(at).seconds()) * 1_000;
         let start = (ms.saturating_add(offset_ms)).div_euclid(self.unit_ms) * self.unit_ms - offset_ms;

@@ -30,6 +30,7 @@ const SINKS: &[(&str, &str)] = &[
     ("null", "type = 'null'"),
     ("logger", "type = 'logger'"),
     ("files", "type = 'files'\npath = '{folder}/%Y'\nroll_events = 7_000"),
+    ("hdfs", "type = 'hdfs'\npath = 'file://{folder}/%Y'\nroll_events = 7_000"),
 ];
 
 /// Sources that need nobody to feed them: type, options.

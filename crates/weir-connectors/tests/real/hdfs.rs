@@ -2,12 +2,14 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use weir_connectors::registry;
 use weir_hdfs::{FileSystem, Status, WebHdfs, WebHdfsOptions};
-use weir_servers::hdfs::{Cluster, ClusterOptions, Role};
+use weir_servers::hdfs::{Cluster, ClusterOptions, Distribution, Role};
+use weir_servers::{Unavailable, process};
 use weir_testkit::agent::TestAgent;
 
 use crate::show;
@@ -153,6 +155,77 @@ pub(crate) fn servers_die_and_each_event_is_there_once() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Waits until the sink says why it does not get on.
+fn until_it_complains(agent: &TestAgent, wanted: &[&str]) -> Result<(), Failed> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let failure = agent.status().groups[0].last_failure.clone();
+        if failure.as_ref().is_some_and(|failure| wanted.iter().all(|part| failure.contains(part))) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("it does not say {wanted:?}: {failure:?}").into());
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+/// Scenario: the quota of the directory is used up, then it is taken away.
+/// Guarantees: events wait and the failure names the path and what to do; then all are there, once.
+pub(crate) fn a_used_up_quota_holds_events_back() -> Result<(), Failed> {
+    Cluster::with(options(1, 1), |cluster| {
+        cluster.shell(&["-mkdir", "/events"], b"")?;
+        cluster.admin(&["-setSpaceQuota", "4m", "/events"])?;
+        let folder = tempfile::tempdir()?;
+        let agent = agent(cluster, folder.path(), &user(), "");
+        until_it_complains(&agent, &["/events/", "raise the quota"])?;
+        cluster.admin(&["-clrSpaceQuota", "/events"])?;
+        until_events_flow(&agent, "quota gone")?;
+        finish(cluster, agent)
+    })
+}
+
+/// Set in the namespace to the one outside.
+const OUTSIDE: &str = "WEIR_TEST_MOUNTS_OUTSIDE";
+
+/// What the trial of full disks needs besides the servers.
+pub(crate) fn may_mount(hadoop: &Result<Distribution, Unavailable>) -> Result<(), Unavailable> {
+    hadoop.as_ref().map_err(Unavailable::clone)?;
+    let mounted = Command::new("unshare").args(["--mount", "--", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
+    match mounted {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(Unavailable { reason: format!("no mounts in a namespace of its own: {}", output.stderr.escape_ascii()) }),
+        Err(error) => Err(Unavailable { reason: format!("no program unshare: {error}") }),
+    }
+}
+
+/// Runs the trial `name` a second time in a mount namespace, where small file systems can be mounted that nobody else sees.
+pub(crate) fn in_a_namespace(name: &str) -> Result<(), Failed> {
+    let here = std::fs::read_link("/proc/self/ns/mnt")?.into_os_string();
+    if std::env::var_os(OUTSIDE).is_some_and(|outside| outside != here) {
+        return full_disks_hold_events_back();
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--"]).arg(std::env::current_exe()?).args(["--exact", name]).env(OUTSIDE, here);
+    let output = process::run("the trial in its namespace", &mut command, b"", 2 * PATIENCE)?;
+    show(&output.text());
+    Ok(())
+}
+
+/// Scenario: the disks of all DataNodes fill up under load; after a while they get larger.
+/// Guarantees: the sink says so, nothing is lost, and events flow again by themselves; each is there once.
+fn full_disks_hold_events_back() -> Result<(), Failed> {
+    let options = ClusterOptions { volume_bytes: Some(12 << 20), ..options(2, 2) };
+    Cluster::with(options, |cluster| {
+        let folder = tempfile::tempdir()?;
+        let agent = agent(cluster, folder.path(), &user(), "");
+        until_it_complains(&agent, &["space"])?;
+        cluster.resize_volumes(1 << 30)?;
+        until_events_flow(&agent, "larger disks")?;
+        finish(cluster, agent)
+    })
+}
+
 /// Scenario: the directory belongs to somebody else, then it does not.
 /// Guarantees: events wait and the failure names the path and what to do; then all are there, once.
 pub(crate) fn a_missing_permission_holds_events_back() -> Result<(), Failed> {
@@ -161,17 +234,7 @@ pub(crate) fn a_missing_permission_holds_events_back() -> Result<(), Failed> {
         cluster.shell(&["-chmod", "755", "/events"], b"")?;
         let folder = tempfile::tempdir()?;
         let agent = agent(cluster, folder.path(), "somebody", "");
-        let deadline = Instant::now() + PATIENCE;
-        let failure = loop {
-            if let Some(failure) = agent.status().groups[0].last_failure.clone() {
-                break failure;
-            }
-            if Instant::now() > deadline {
-                return Err("nobody complains".into());
-            }
-            std::thread::park_timeout(Duration::from_millis(50));
-        };
-        assert!(failure.contains("/events/.weir") && failure.contains("write permission"), "{failure}");
+        until_it_complains(&agent, &["/events/.weir", "write permission"])?;
         cluster.shell(&["-chmod", "777", "/events"], b"")?;
         until_events_flow(&agent, "permission given")?;
         finish(cluster, agent)

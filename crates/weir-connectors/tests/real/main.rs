@@ -37,6 +37,8 @@ fn main() -> std::process::ExitCode {
         trial("old_broker_storm", &old, || channel::a_storm_of_rebalances(Version::V3_9)),
         trial("storm", &current, || channel::a_storm_of_rebalances(Version::V4_3)),
         trial("hdfs_servers_die", &hadoop, hdfs::servers_die_and_each_event_is_there_once),
+        trial("hdfs_quota", &hadoop, hdfs::a_used_up_quota_holds_events_back),
+        trial("hdfs_disks_full", &hdfs::may_mount(&hadoop), || hdfs::in_a_namespace("hdfs_disks_full")),
         trial("hdfs_permission", &hadoop, hdfs::a_missing_permission_holds_events_back),
         trial("solr_every_event_is_found", &solr_cloud, solr::every_event_is_found),
         trial("solr_faults", &solr_cloud, solr::faults),

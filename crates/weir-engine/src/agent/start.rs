@@ -217,6 +217,7 @@ fn sink_context(sink: &Planned<dyn SinkSpec>, plan: &Plan, group: &Arc<Group>, p
         data_dir: plan.agent.path_opt("data_dir").map(Into::into),
         channel_is_durable: group.channel().is_durable(),
         positions: positions.to_vec(),
+        faults: group.ledger().faults.clone(),
     }
 }
 

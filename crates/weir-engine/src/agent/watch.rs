@@ -189,6 +189,7 @@ impl Watch {
             dropped: ledger.dropped.snapshot(),
             lost: ledger.lost.load(Relaxed),
             retries: ledger.retries.load(Relaxed),
+            faults: ledger.faults.snapshot(),
             delivery_latency: ledger.delivery_latency.status(),
             last_failure: ledger.last_failure(),
             rate: self.rate(&group_key(group)),

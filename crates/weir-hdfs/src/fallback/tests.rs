@@ -73,7 +73,7 @@ fn pair(time: Duration, loses_answers: bool) -> (tempfile::TempDir, Arc<AtomicBo
     let files = LocalFileSystem::new(folder.path());
     let down = Arc::new(AtomicBool::new(false));
     let first = Switched { files: files.clone(), down: Arc::clone(&down), loses_answers };
-    let fallback = Fallback::new(("native", Arc::new(first)), ("webhdfs", Arc::new(files)), time);
+    let fallback = Fallback::new(("native", Arc::new(first)), ("webhdfs", Arc::new(files)), time, Faults::default());
     (folder, down, fallback)
 }
 

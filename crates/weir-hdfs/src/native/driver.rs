@@ -17,7 +17,7 @@ use super::wire::{
     UpdateBlockRequest, UpdatePipelineRequest,
 };
 use super::writer::Shared;
-use crate::{HdfsError, HdfsErrorKind};
+use crate::{Faults, HdfsError, HdfsErrorKind};
 
 /// Nodes that may fail one after the other before a block is given up.
 const ATTEMPTS_MAX: usize = 8;
@@ -334,6 +334,7 @@ impl Driver {
             let first = datanode::address(first, self.client.options.by_hostname);
             tracing::info!(path = %self.path, nodes = open.places.len(), first, "a block goes on with the nodes that are left");
             self.block = Some(open);
+            self.client.options.faults.count(Faults::FEWER_COPIES);
             return Ok(());
         }
         Err(self.error(

@@ -19,7 +19,7 @@ use super::wire::{
     ListAnswer, ListRequest, MakeRequest, PathClientRequest, PathRequest, Permission, RenameRequest, Stats,
 };
 use super::writer::{COMMANDS_MAX, NativeWriter, Shared};
-use crate::{CreateOptions, FileReader, FileSystem, FileWriter, HdfsError, HdfsErrorKind, Space, Status};
+use crate::{CreateOptions, Faults, FileReader, FileSystem, FileWriter, HdfsError, HdfsErrorKind, Space, Status};
 
 /// A lease may be taken from us 60 s after it was last renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(15);
@@ -56,6 +56,7 @@ impl Client {
         let address = super::datanode::address(node, self.options.by_hostname);
         tracing::warn!(path, address, reason, "a DataNode failed, and gets no new blocks for a while");
         self.excluded.add(node);
+        self.options.faults.count(Faults::DATANODE_LEFT_OUT);
     }
 
     fn renew(self: &Arc<Self>) {

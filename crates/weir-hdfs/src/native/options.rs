@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Faults;
+
 /// How a [`NativeHdfs`](super::NativeHdfs) works.
 #[derive(Clone, Debug)]
 pub struct NativeOptions {
@@ -21,12 +23,14 @@ pub struct NativeOptions {
     pub exclude_time: Duration,
     /// How much of a file may wait or be under way, in bytes; at least 256 KiB. Default 8 MiB.
     pub window_bytes: usize,
+    /// Who counts what it gets over.
+    pub faults: Faults,
 }
 
 impl NativeOptions {
     /// The defaults.
     #[must_use]
-    pub const fn new(namenodes: Vec<String>, user: String) -> Self {
+    pub fn new(namenodes: Vec<String>, user: String) -> Self {
         Self {
             namenodes,
             user,
@@ -36,6 +40,7 @@ impl NativeOptions {
             connect_timeout: Duration::from_secs(5),
             exclude_time: Duration::from_secs(60),
             window_bytes: 8 << 20,
+            faults: Faults::default(),
         }
     }
 }

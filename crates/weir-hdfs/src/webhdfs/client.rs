@@ -16,7 +16,7 @@ use super::excluded::Excluded;
 use super::json::Location;
 use super::remote::refusal;
 use super::{WebHdfsError, WebHdfsOptions, tls};
-use crate::{HdfsError, HdfsErrorKind};
+use crate::{Faults, HdfsError, HdfsErrorKind};
 
 /// A host that is up answers a connection within milliseconds; a lost packet is sent again after one second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -255,6 +255,7 @@ impl Client {
         if !self.excluded.contains(&node) {
             let seconds = self.options.excluded_time.as_secs();
             tracing::warn!("DataNode {node} is not used for {seconds} s: {why}");
+            self.options.faults.count(Faults::DATANODE_LEFT_OUT);
         }
         let address: Option<IpAddr> = match timeout(CONNECT_TIMEOUT, lookup_host(&node)).await {
             Ok(Ok(mut found)) => found.next().map(|address| address.ip()),

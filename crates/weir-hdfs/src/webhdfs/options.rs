@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use weir_gssapi::Credentials;
 
+use crate::Faults;
 use crate::configuration::{Cluster, Transport};
 
 /// Who we are to the cluster.
@@ -40,6 +41,8 @@ pub struct WebHdfsOptions {
     pub excluded_time: Duration,
     /// Bytes of a file that wait to be sent, at most. 4 MiB.
     pub queue_bytes: u32,
+    /// Who counts what it gets over.
+    pub faults: Faults,
 }
 
 impl WebHdfsOptions {
@@ -56,6 +59,7 @@ impl WebHdfsOptions {
             write_timeout: Duration::from_secs(10),
             excluded_time: Duration::from_secs(60),
             queue_bytes: 4 << 20,
+            faults: Faults::default(),
         }
     }
 

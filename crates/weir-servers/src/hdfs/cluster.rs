@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::configuration;
 use super::distribution::{Distribution, SHELL};
+use super::volume::Volume;
 use crate::home::Home;
 use crate::process::{Output, RunError};
 use crate::server::{Activity, Server};
@@ -36,12 +37,15 @@ pub struct ClusterOptions {
     pub properties: Vec<(String, String)>,
     /// Quick to start, or fast when warm.
     pub tuning: Tuning,
+    /// Each DataNode has a file system in memory of so many bytes, which can be filled up; else a folder on the disk. Takes
+    /// the right to mount, in a mount namespace that the caller has made.
+    pub volume_bytes: Option<u64>,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
         let (block_bytes, tuning) = (128 << 20, Tuning::default());
-        Self { datanodes: 3, replication: 3, block_bytes, properties: Vec::new(), tuning }
+        Self { datanodes: 3, replication: 3, block_bytes, properties: Vec::new(), tuning, volume_bytes: None }
     }
 }
 
@@ -61,6 +65,8 @@ pub struct Cluster {
     distribution: Distribution,
     namenode: Node,
     datanodes: Vec<Node>,
+    /// After the processes, which use them.
+    volumes: Vec<Volume>,
     /// After the processes, which write to it.
     home: Home,
 }
@@ -146,7 +152,10 @@ impl Cluster {
         let mut nodes = nodes.collect::<io::Result<Vec<_>>>().map_err(preparing("make the folder of a process"))?;
         let datanodes = nodes.split_off(1);
         let namenode = nodes.pop().expect("the first role is that of the NameNode");
-        let cluster = Self { options, distribution, namenode, datanodes, home };
+        let volume = |node: &Node| options.volume_bytes.map(|bytes| Volume::mount(&node.folder, bytes));
+        let volumes = datanodes.iter().filter_map(volume).collect::<io::Result<Vec<_>>>();
+        let volumes = volumes.map_err(preparing("mount the volume of a DataNode"))?;
+        let cluster = Self { options, distribution, namenode, datanodes, volumes, home };
         let [rpc, web, _] = cluster.namenode.ports;
         configuration::write(&cluster.configuration(), rpc, web, &cluster.namenode.folder, &cluster.options)
             .map_err(preparing("write the configuration"))?;
@@ -253,6 +262,14 @@ impl Cluster {
         node.server.stop(STOP_PATIENCE).map_err(preparing("start a process again"))?;
         self.start_one(node)?;
         self.until_ready(&Watch::patient())
+    }
+
+    /// Makes the volumes of all DataNodes larger or smaller; they notice with their next report.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn resize_volumes(&self, bytes: u64) -> io::Result<()> {
+        self.volumes.iter().try_for_each(|volume| volume.resize(bytes))
     }
 
     /// Process id, to read CPU time and memory from; `None` if the process is down.

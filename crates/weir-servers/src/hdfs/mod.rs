@@ -18,6 +18,7 @@
 mod cluster;
 mod configuration;
 mod distribution;
+mod volume;
 
 pub use crate::{ControlError, StartError};
 #[cfg(test)]

@@ -138,6 +138,7 @@ fn groups(groups: &[GroupStatus]) -> String {
         ">DELIVERY p50",
         ">p99",
         "DROPPED",
+        "FAULTS",
     ];
     let mut table = Table::new(&headings);
     for group in groups {
@@ -155,6 +156,7 @@ fn groups(groups: &[GroupStatus]) -> String {
             milliseconds(&group.delivery_latency, group.delivery_latency.p50_ms),
             milliseconds(&group.delivery_latency, group.delivery_latency.p99_ms),
             reasons(&group.dropped),
+            reasons(&group.faults),
         ]);
     }
     table.render("")

@@ -57,6 +57,7 @@ fn every_example_runs() {
         let folder = folder();
         let place = |name: &str| folder.path().join(name).display().to_string();
         let (data, out, port) = (place("data"), place("out"), free_port().to_string());
+        let hdfs = format!("file://{}", place("hdfs"));
         let environment = [
             ("WEIR_DATA", data.as_str()),
             ("WEIR_OUT", &out),
@@ -65,6 +66,7 @@ fn every_example_runs() {
             ("WEIR_RATE", "20k/s"),
             ("WEIR_EVENTS", "0"),
             ("WEIR_BROKER", broker),
+            ("WEIR_HDFS", &hdfs),
         ];
         let mut agent = Running::start(&[&example], &environment);
         let address = agent.admin();

@@ -1,5 +1,6 @@
 //! The real binary against real servers and their own tools. Ignored, with the reason, where they cannot be had.
 
+mod both;
 mod demo;
 mod edge;
 mod flume;
@@ -17,6 +18,8 @@ use weir_servers::trial;
 fn main() -> std::process::ExitCode {
     let kafka = Distribution::find(Version::V4_3);
     let both = kafka.clone().and_then(|_| Flume::find());
+    let hadoop = weir_servers::hdfs::Distribution::find();
+    let all = kafka.clone().and(hadoop.map(drop).map(|()| ())).and_then(|_| weir_servers::solr::Distribution::find());
     let trials = vec![
         trial("kafka_reads_our_segments", &kafka, kafka_reads_our_segments),
         trial("edge_brokers_die", &kafka, edge::brokers_die_and_nothing_is_lost_or_doubled),
@@ -25,6 +28,7 @@ fn main() -> std::process::ExitCode {
         trial("two_tiers_survive_a_broker", &kafka, demo::two_tiers_survive_a_broker),
         trial("ctrl_c_leaves_nothing", &kafka, demo::ctrl_c_leaves_nothing),
         trial("network_faults", &network::needed(&kafka), || network::in_a_namespace("network_faults")),
+        trial("hdfs_and_solr_agent_killed", &all, both::a_hub_killed_thirty_times_is_proven),
         trial("flume_and_weir_share_topics", &both, flume::flume_and_weir_share_topics),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

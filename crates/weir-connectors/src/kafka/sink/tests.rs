@@ -52,6 +52,7 @@ impl Rig {
             data_dir: None,
             channel_is_durable: true,
             positions: group.positions(),
+            faults: Arc::default(),
         };
         let sink = spec.start(&context).expect("starts without brokers").remove(0);
         Self { brokers, channel, dead, group, sink }
