@@ -41,6 +41,8 @@ pub struct SinkContext {
     /// Whether the channel keeps events until they are acknowledged, over a crash. If it does not, holding back
     /// acknowledgements protects nothing.
     pub channel_is_durable: bool,
+    /// Whether other agents share the channel: its partitions come and go.
+    pub channel_is_shared: bool,
     /// Partitions of the channel: released positions, and the end when this run started.
     pub positions: Vec<Position>,
     /// For what the sink alone sees go wrong and gets over, by kind; shown in the state of its group.

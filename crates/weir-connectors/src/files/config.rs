@@ -17,7 +17,7 @@ use super::store::{Disk, DiskOptions};
 use crate::tree::file::Counts;
 use crate::tree::lane::{Clock, TreeSink};
 use crate::tree::name::IN_PROGRESS_SUFFIX;
-use crate::tree::options::{self, TreeSpec};
+use crate::tree::options::{self, Names, TreeSpec};
 
 pub(super) static SPEC: TypeSpec = TypeSpec {
     kind: ComponentKind::Sink,
@@ -114,7 +114,7 @@ impl FilesSpec {
     pub(super) fn from_options(options: &Options, diagnostics: &mut Diagnostics) -> Option<Self> {
         let path = options.path("path").to_string_lossy();
         let layout = if options.choice("format") == "json" { Layout::Json } else { Layout::Text };
-        let tree = TreeSpec::from_options(options, &path, layout, Counts::Lines, diagnostics);
+        let tree = TreeSpec::from_options(options, &path, layout, (Counts::Lines, Names::Unix), diagnostics);
         let file_mode = mode(options, "file_mode", 0o200, diagnostics);
         let directory_mode = mode(options, "directory_mode", 0o700, diagnostics);
         let (file_mode, directory_mode, sync) = (file_mode?, directory_mode?, options.choice("sync") == "finish");

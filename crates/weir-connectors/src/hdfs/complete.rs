@@ -3,8 +3,8 @@
 //! What is known of that is kept as folders, for making one is a single step that can be repeated, and survives every agent:
 //!
 //! ```text
-//!   ROOT/.weir/expected/1763989200000/dt=2026-11-24/hour=12    a directory with files, under the end of its time
-//!   ROOT/.weir/passed/00f1e2d3c4b5a697-3/1763989200000         a partition has nothing more from before that moment
+//!   ROOT/.weir/PREFIX/expected/1763989200000/dt=2026-11-24/hour=12    a directory with files, under the end of its time
+//!   ROOT/.weir/PREFIX/passed/00f1e2d3c4b5a697-3/1763989200000         a partition has nothing more from before that moment
 //! ```
 //!
 //! A directory is expected before the first file gets a name in it, and a partition has passed an end after the last one
@@ -14,36 +14,35 @@
 use weir_event::ChannelId;
 use weir_hdfs::{CreateOptions, FileSystem, HdfsError, HdfsErrorKind};
 
-use super::store::IN_PROGRESS_FOLDER;
-
 /// The name of the marker. Hadoop's own readers leave out names that begin with an underscore.
 pub(super) const MARKER: &str = "_complete";
 
-/// Notes that `directory`, whose time ends at `until_ms`, is to be completed.
+/// Notes below the folder `work` that `directory`, whose time ends at `until_ms`, is to be completed.
 pub(super) async fn expect(
     files: &dyn FileSystem,
+    work: &str,
     root: &str,
     directory: &str,
     until_ms: i64,
 ) -> Result<(), HdfsError> {
     let below = directory.strip_prefix(root).unwrap_or(directory).trim_start_matches('/');
-    files.make_directories(&format!("{root}/{IN_PROGRESS_FOLDER}/expected/{until_ms}/{below}"), None).await
+    files.make_directories(&format!("{work}/expected/{until_ms}/{below}"), None).await
 }
 
 /// Notes that `channel` has nothing more from before `until_ms`, and completes what that was the last to hold back. Returns
 /// the directories.
 pub(super) async fn pass(
     files: &dyn FileSystem,
-    root: &str,
-    depth: usize,
+    work: &str,
+    (root, depth): (&str, usize),
     channel: ChannelId,
     until_ms: i64,
 ) -> Result<Vec<String>, HdfsError> {
-    let passed = format!("{root}/{IN_PROGRESS_FOLDER}/passed");
+    let passed = format!("{work}/passed");
     let own = format!("{passed}/{:016x}-{}", channel.log, channel.partition);
     files.make_directories(&format!("{own}/{until_ms}"), None).await?;
     let Some(all_ms) = passed_by_all(files, &passed).await? else { return Ok(Vec::new()) };
-    let expected = format!("{root}/{IN_PROGRESS_FOLDER}/expected");
+    let expected = format!("{work}/expected");
     let mut completed = Vec::new();
     for name in names(files, &expected).await? {
         if name.parse::<i64>().is_ok_and(|end_ms| end_ms <= all_ms) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::warn;
 use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, Options, TypeSpec};
 use weir_engine::registry::SinkType;
 use weir_engine::sink::{Sink, SinkContext, SinkSpec};
@@ -10,12 +11,16 @@ use weir_engine::source::StartError;
 use weir_format::{Layout, SequenceCompression, SequenceValue};
 use weir_hdfs::{CreateOptions, Faults, FileSystem};
 
+use super::alone::Alone;
 use super::connect::{CLIENT_WINDOW_BYTES, Connection, Place};
 use super::store::{Hdfs, HdfsOptions};
 use crate::kafka::runtime::IoThread;
 use crate::tree::file::Counts;
 use crate::tree::lane::{Clock, TreeSink};
-use crate::tree::options::{self, DAY_MS, TreeSpec};
+use crate::tree::options::{self, DAY_MS, Names, TreeSpec};
+
+/// Hadoop's default.
+const BLOCK_BYTES: u64 = 128 << 20;
 
 pub(super) static SPEC: TypeSpec = TypeSpec {
     kind: ComponentKind::Sink,
@@ -101,12 +106,12 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
         options::TIME_ZONE,
         options::ROUND,
         options::MISSING_HEADER,
-        OptionSpec::defaulted(
+        OptionSpec::unset(
             "roll_bytes",
             Kind::BYTES,
-            "120 MiB",
-            "A file is finished when so many bytes are stored, as they are stored; it may be longer by a block of 512 KiB. A little under the block size of the cluster makes files of one block each. 0: never for its size.",
-        ),
+            "A file is finished when so many bytes are stored, as they are stored; it may be longer by a block of 512 KiB. Unset: 15/16 of the block size, as far as that is known here (else 120 MiB), so that each file is one block. 0: never for its size.",
+        )
+        .example("120 MiB"),
         options::ROLL_EVENTS,
         OptionSpec::defaulted(
             "roll_time",
@@ -119,7 +124,7 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
             "open_files_max",
             Kind::Count { min: 1, max: 1024 },
             "32",
-            "Most files open at a time; for another one, that which was not written for longest is finished. Each takes up to 5 MiB of memory while its blocks are on their way.",
+            "Most files open at a time; for another one, that which was not written for longest is finished. Each takes up to 2.5 MiB of memory while its blocks are on their way.",
         ),
         OptionSpec::unset(
             "sync_interval",
@@ -172,20 +177,31 @@ impl HdfsSpec {
     /// Checks what the table cannot. Reads Hadoop's configuration, so that what is wrong in it is found before the start.
     pub(super) fn from_options(options: &Options, diagnostics: &mut Diagnostics) -> Option<Self> {
         let place = Place::split(options.text("path"));
-        let tree = TreeSpec::from_options(options, place.template, layout(options), Counts::Stored, diagnostics);
+        let kinds = (Counts::Stored, Names::Hdfs);
+        let mut tree = TreeSpec::from_options(options, place.template, layout(options), kinds, diagnostics);
         let connection = Connection::from_options(options, &place, diagnostics);
+        let cluster = connection.as_ref().map(Connection::cluster);
+        let replication = options.count_opt("replication").and_then(|copies| u16::try_from(copies).ok());
+        let block_bytes = options.bytes_opt("block_bytes").or_else(|| cluster.and_then(|cluster| cluster.block_bytes));
         let create = CreateOptions {
-            replication: options.count_opt("replication").and_then(|copies| u16::try_from(copies).ok()),
-            block_bytes: options.bytes_opt("block_bytes"),
+            replication: replication.or_else(|| cluster.and_then(|cluster| cluster.replication)),
+            block_bytes,
             overwrite: false,
             permission: None,
             parent_must_exist: true,
         };
+        if let Some(tree) = &mut tree {
+            let near_a_block = block_bytes.unwrap_or(BLOCK_BYTES) / 16 * 15;
+            let bytes = options.bytes_opt("roll_bytes").unwrap_or(near_a_block);
+            tree.lane.style.limits.bytes = Some(bytes).filter(|bytes| *bytes > 0);
+        }
         let sync_interval = options.duration_opt("sync_interval");
         let complete_after = options.duration_opt("complete_after");
         if complete_after.is_some() && tree.as_ref().is_some_and(|tree| tree.template.unit_ms().is_none()) {
             let message = "directories without a time in path are never of the past";
-            diagnostics.push(options.error("complete_after", message).with_hint("add %Y-%m-%d to path, or leave complete_after out"));
+            diagnostics.push(
+                options.error("complete_after", message).with_hint("add %Y-%m-%d to path, or leave complete_after out"),
+            );
             return None;
         }
         Some(Self { tree: tree?, connection: connection?, create, sync_interval, complete_after })
@@ -201,7 +217,7 @@ impl HdfsSpec {
     ) -> Result<TreeSink<Hdfs>, StartError> {
         let mut tree = self.tree.clone();
         tree.lane.waits_for_names = true;
-        tree.lane.complete_after = self.complete_after;
+        (tree.lane.complete_after, tree.lane.sync_interval) = (self.complete_after, self.sync_interval);
         // Which agent wrote a file is part of its name, and of nothing that is compared.
         tree.lane.style.suffix = format!(".{}{}", name_part(&context.agent), tree.lane.style.suffix);
         let template = tree.named_template(&context.name)?;
@@ -210,7 +226,8 @@ impl HdfsSpec {
             depth: template.depth(),
             root: template.root().to_string_lossy().trim_end_matches('/').to_owned(),
             create: self.create.clone(),
-            sync_interval: self.sync_interval,
+            agent: name_part(&context.agent),
+            prefix: tree.lane.style.prefix.clone(),
         };
         tree.open(context, template, Hdfs::new(options, file_system, io), clock)
     }
@@ -238,19 +255,43 @@ fn name_part(agent: &str) -> String {
     agent.chars().take(32).map(safe).collect()
 }
 
+impl HdfsSpec {
+    /// What only shows when the channel is known: agents that take partitions over from each other must look for finished
+    /// files in the same directories.
+    fn check_sharing(&self, context: &SinkContext) -> Result<(), StartError> {
+        let name = &context.name;
+        if !context.channel_is_shared {
+            return Ok(());
+        }
+        if self.tree.template.host_parts().next().is_some() {
+            let why = "an agent that takes partitions over would look for their files in other directories and write events again: use %{host}, or no name at all";
+            let message = format!("sink {name}: path has %[...], and other agents share the channel");
+            return Err(StartError::new(message, std::io::Error::other(why)));
+        }
+        if self.tree.zone.is_none() {
+            warn!(sink = %name, "directories follow this machine's time zone: give time_zone, or see that all agents of the group have the same");
+        }
+        Ok(())
+    }
+}
+
 impl SinkSpec for HdfsSpec {
     fn memory_bytes(&self) -> u64 {
-        self.tree.memory_bytes() + self.tree.lane.open_files_max as u64 * CLIENT_WINDOW_BYTES as u64
+        self.tree.memory_bytes() + self.tree.lane.open_files_max as u64 * u64::from(CLIENT_WINDOW_BYTES)
     }
 
     /// One lane: a directory has one file per partition at a time, or the names would claim what they do not hold.
     fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
+        self.check_sharing(context)?;
         let failed = |error| StartError::new(format!("sink {}: no thread for its client", context.name), error);
         let io = IoThread::start(&context.name).map_err(failed)?;
         let counted = context.faults.clone();
         let faults = Faults::new(move |kind| counted.add(kind, 1));
         let file_system = self.connection.file_system(&context.name, &io, faults)?;
-        let sink = self.open(context, file_system, io, Box::new(Instant::now))?;
+        let root = self.tree.template.root().to_string_lossy();
+        let alone = Alone::claim(context, &root, &self.tree.lane.style.prefix)?;
+        let mut sink = self.open(context, file_system, io, Box::new(Instant::now))?;
+        sink.store.keep_alone(alone);
         Ok(vec![Box::new(sink)])
     }
 }

@@ -10,14 +10,12 @@ use weir_engine::source::StartError;
 use weir_gssapi::Credentials;
 use weir_hdfs::configuration::{Cluster, Properties, Transport};
 use weir_hdfs::webhdfs::Authentication;
-use weir_hdfs::{
-    Fallback, Faults, FileSystem, LocalFileSystem, NativeHdfs, NativeOptions, WebHdfs, WebHdfsOptions,
-};
+use weir_hdfs::{Fallback, Faults, FileSystem, LocalFileSystem, NativeHdfs, NativeOptions, WebHdfs, WebHdfsOptions};
 
 use crate::kafka::runtime::IoThread;
 
-/// How much of a file may wait or be under way: at 100 MB/s a twenty-fifth of a second, more than a pipeline of three takes.
-pub(super) const CLIENT_WINDOW_BYTES: usize = 4 << 20;
+/// How much of a file may wait or be under way: at 100 MB/s a fiftieth of a second, more than a pipeline of three takes.
+pub(super) const CLIENT_WINDOW_BYTES: u32 = 2 << 20;
 /// How long WebHDFS is used after Hadoop's own protocol failed: a server that was started again is back by then.
 const FALL_BACK_TIME: Duration = Duration::from_secs(60);
 
@@ -93,6 +91,11 @@ impl Connection {
         Some(connection)
     }
 
+    /// What is known of the cluster.
+    pub(super) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
     fn web(&self) -> Option<WebHdfsOptions> {
         let mut web = match &self.web_address {
             Some(address) => {
@@ -111,6 +114,7 @@ impl Connection {
         web.user.clone_from(&self.user);
         web.authorities_file.clone_from(&self.authorities_file);
         (web.namenode_timeout, web.write_timeout) = (self.call_timeout, self.write_timeout);
+        web.queue_bytes = CLIENT_WINDOW_BYTES;
         Some(web)
     }
 
@@ -148,7 +152,7 @@ impl Connection {
         let mut native = NativeOptions::new(namenodes, user.unwrap_or_else(|| "weir".to_owned()));
         native.by_hostname = self.cluster.by_hostname;
         (native.namenode_timeout, native.write_timeout) = (self.call_timeout, self.write_timeout);
-        native.window_bytes = CLIENT_WINDOW_BYTES;
+        native.window_bytes = CLIENT_WINDOW_BYTES as usize;
         Some(native)
     }
 

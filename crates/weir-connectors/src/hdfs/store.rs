@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use tracing::{info, warn};
 use weir_event::ChannelId;
 use weir_hdfs::{CreateOptions, FileSystem, FileWriter, HdfsError, HdfsErrorKind};
 
+use super::alone::Alone;
 use super::complete;
 use crate::kafka::runtime::IoThread;
 use crate::tree::name::InProgress;
@@ -18,6 +18,8 @@ use crate::tree::store::{Published, Ready, Store, StoreError};
 
 /// The folder below the root with everything that is in progress.
 pub(super) const IN_PROGRESS_FOLDER: &str = ".weir";
+/// Behind the name of a stay: the folder through which its files go to their names.
+const WAY_OUT: &str = ".out";
 /// Folders known to be there; when there are more they are asked for again.
 const FOLDERS_MAX: usize = 4096;
 
@@ -26,21 +28,30 @@ const FOLDERS_MAX: usize = 4096;
 pub(super) struct HdfsOptions {
     /// Name of the sink.
     pub(super) sink: String,
+    /// Name of the agent, as it may stand in a path.
+    pub(super) agent: String,
+    /// How names of its files begin: sinks with different ones do not know each other.
+    pub(super) prefix: String,
     /// Where paths begin, without a slash at the end.
     pub(super) root: String,
     /// How many folders below the root files are.
     pub(super) depth: usize,
     /// How files are made.
     pub(super) create: CreateOptions,
-    /// How old what is stored may become before it is synced.
-    pub(super) sync_interval: Option<Duration>,
+}
+
+impl HdfsOptions {
+    /// The folder of what is in progress.
+    pub(super) fn work_folder(&self) -> String {
+        format!("{}/{IN_PROGRESS_FOLDER}/{}", self.root, self.prefix)
+    }
 }
 
 /// Files in an HDFS.
 pub(super) struct Hdfs {
     options: HdfsOptions,
     file_system: Arc<dyn FileSystem>,
-    /// Tells this run of this agent from all others.
+    /// Tells this run of this sink from all others.
     life: String,
     /// Number of stays and files so far: no name comes twice.
     count: u64,
@@ -50,6 +61,8 @@ pub(super) struct Hdfs {
     folders: HashSet<PathBuf>,
     /// Directories that somebody is going to complete, and when their time ends.
     expected: HashSet<(PathBuf, i64)>,
+    /// No other sink does the same; tests may do without.
+    alone: Option<Alone>,
     /// After the file system, whose tasks run on it.
     io: IoThread,
 }
@@ -57,17 +70,23 @@ pub(super) struct Hdfs {
 /// A file in progress.
 pub(super) struct HdfsFile {
     path: PathBuf,
+    /// Where it goes through.
+    way_out: String,
     /// `None` once it is closed or given up.
     writer: Option<Box<dyn FileWriter>>,
     bytes: u64,
-    synced_at: Instant,
 }
 
 impl Hdfs {
     pub(super) fn new(options: HdfsOptions, file_system: Arc<dyn FileSystem>, io: IoThread) -> Self {
-        let life = format!("{:016x}", fastrand::u64(..));
+        let life = format!("{}.{}.{:016x}", options.agent, options.sink, fastrand::u64(..));
         let (stays, folders, expected) = Default::default();
-        Self { options, file_system, life, count: 0, stays, folders, expected, io }
+        Self { options, file_system, life, count: 0, stays, folders, expected, alone: None, io }
+    }
+
+    /// Gives `alone` back when this is dropped.
+    pub(super) fn keep_alone(&mut self, alone: Alone) {
+        self.alone = Some(alone);
     }
 
     /// Runs a task of the client on its own thread: transfers go on while this one compresses.
@@ -90,29 +109,23 @@ impl Hdfs {
         self.count += 1;
         self.count
     }
-
-    /// The names of stays of this sink in this life; `.` is in no part of one.
-    fn own_stays(&self) -> String {
-        format!("{}.{}.", self.life, self.options.sink)
-    }
 }
 
-/// Makes the folder of a stay and removes those of all others.
+/// Makes the folders of a stay and removes those of all others.
 async fn begin_stay(
     file_system: Arc<dyn FileSystem>,
     partition: String,
     stay: String,
-    life: String,
-    own: String,
 ) -> Result<Vec<String>, HdfsError> {
+    let way_out = format!("{stay}{WAY_OUT}");
     file_system.make_directories(&format!("{partition}/{stay}"), None).await?;
+    file_system.make_directories(&format!("{partition}/{way_out}"), None).await?;
+    let mut others = file_system.list(&partition).await?;
+    others.retain(|found| found.name != stay && found.name != way_out);
+    // Ways out first: whoever still writes has no way to a name from then on.
+    others.sort_by_key(|found| !found.name.ends_with(WAY_OUT));
     let mut removed = Vec::new();
-    for found in file_system.list(&partition).await? {
-        // Another sink of this agent's group: it takes turns with this one and is no stranger.
-        let is_sibling = found.name.starts_with(&life) && !found.name.starts_with(&own);
-        if found.name == stay || is_sibling {
-            continue;
-        }
+    for found in others {
         let path = format!("{partition}/{}", found.name);
         if file_system.delete(&path, true).await? {
             removed.push(path);
@@ -121,10 +134,23 @@ async fn begin_stay(
     Ok(removed)
 }
 
+/// Removes the folders of a stay, and that of the partition if nobody else has one in it.
+async fn end_stay(file_system: Arc<dyn FileSystem>, stay: String) -> Result<(), HdfsError> {
+    file_system.delete(&format!("{stay}{WAY_OUT}"), true).await?;
+    file_system.delete(&stay, true).await?;
+    if let Some((partition, _)) = stay.rsplit_once('/') {
+        // Refused unless it is empty.
+        let _ = file_system.delete(partition, false).await;
+    }
+    Ok(())
+}
+
 /// A file that is to be finished.
 struct Finishing {
     writer: Option<Box<dyn FileWriter>>,
     from: String,
+    /// On the way: in a folder that is there as long as the stay goes on.
+    through: String,
     to: String,
     folder: String,
     folder_is_there: bool,
@@ -132,8 +158,11 @@ struct Finishing {
 }
 
 /// Closes a file and gives it its final name.
+///
+/// In two steps, the first of which is into a folder that ends with the stay: creating a file in a stay that is over fails
+/// with most servers, but HttpFS makes the folder anew.
 async fn finish(file_system: Arc<dyn FileSystem>, file: Finishing) -> Result<(), HdfsError> {
-    let Finishing { writer, from, to, folder, folder_is_there, bytes } = file;
+    let Finishing { writer, from, through, to, folder, folder_is_there, bytes } = file;
     let wrong = |detail: String| HdfsError {
         kind: HdfsErrorKind::Corrupt,
         operation: "finish",
@@ -149,15 +178,21 @@ async fn finish(file_system: Arc<dyn FileSystem>, file: Finishing) -> Result<(),
     if !folder_is_there {
         file_system.make_directories(&folder, None).await?;
     }
-    let mut renamed = file_system.rename(&from, &to).await;
-    if folder_is_there && matches!(&renamed, Err(error) if error.kind == HdfsErrorKind::NotFound) {
-        // Somebody may have removed the folder since.
-        file_system.make_directories(&folder, None).await?;
-        renamed = file_system.rename(&from, &to).await;
+    rename(&*file_system, &from, &through, bytes).await?;
+    match rename(&*file_system, &through, &to, bytes).await {
+        Err(error) if folder_is_there && error.kind == HdfsErrorKind::NotFound => {
+            // Somebody may have removed the folder since.
+            file_system.make_directories(&folder, None).await?;
+            rename(&*file_system, &through, &to, bytes).await
+        }
+        renamed => renamed,
     }
-    let Err(error) = renamed else { return Ok(()) };
-    // The answer may have been lost behind the deed.
-    let (old, new) = (file_system.status(&from).await?, file_system.status(&to).await?);
+}
+
+/// Renames a file of `bytes`; finds out what became of it if the answer was lost.
+async fn rename(file_system: &dyn FileSystem, from: &str, to: &str, bytes: u64) -> Result<(), HdfsError> {
+    let Err(error) = file_system.rename(from, to).await else { return Ok(()) };
+    let (old, new) = (file_system.status(from).await?, file_system.status(to).await?);
     if old.is_none() && new.is_some_and(|new| new.bytes == bytes) { Ok(()) } else { Err(error) }
 }
 
@@ -183,13 +218,12 @@ impl Store for Hdfs {
 
     async fn begin_stay(&mut self, channel: ChannelId) -> Result<(), StoreError> {
         self.stays.remove(&channel);
-        let own = self.own_stays();
-        let stay = format!("{own}{}", self.count());
+        let number = self.count();
+        let stay = format!("{}.{number}", self.life);
         let ChannelId { log, partition } = channel;
-        let folder = format!("{}/{IN_PROGRESS_FOLDER}/{log:016x}-{partition}", self.options.root);
+        let folder = format!("{}/{log:016x}-{partition}", self.options.work_folder());
         let path = format!("{folder}/{stay}");
-        let life = self.life.clone();
-        let removed = self.run(|file_system| begin_stay(file_system, folder, stay, life, own)).await;
+        let removed = self.run(|file_system| begin_stay(file_system, folder, stay)).await;
         let removed = removed.map_err(store_error)?;
         for folder in removed {
             info!(sink = %self.options.sink, folder, "what was in progress is removed: its events come again");
@@ -199,9 +233,13 @@ impl Store for Hdfs {
     }
 
     async fn end_stays(&mut self) {
-        for (_, folder) in std::mem::take(&mut self.stays) {
-            let path = folder.clone();
-            if let Err(error) = self.run(|file_system| async move { file_system.delete(&path, true).await }).await {
+        let ending: Vec<_> = std::mem::take(&mut self.stays)
+            .into_values()
+            .map(|stay| (stay.clone(), self.io.spawn(end_stay(self.file_system.clone(), stay))))
+            .collect();
+        // All at once: each has its deadline, and a server that is gone is waited for once.
+        for (folder, task) in ending {
+            if let Ok(Err(error)) = task.await {
                 warn!(sink = %self.options.sink, folder, %error, "an empty folder is left; the next stay removes it");
             }
         }
@@ -213,13 +251,18 @@ impl Store for Hdfs {
 
     async fn create(&mut self, _: &Path, name: InProgress, prefix: &str) -> Result<HdfsFile, StoreError> {
         let number = self.count();
-        let stay = self.stays.get(&name.channel).expect("files are created in a stay");
+        let Some(stay) = self.stays.get(&name.channel) else {
+            let message = format!("no stay of partition {} has begun", name.channel.partition);
+            let nowhere = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(StoreError::new(message, nowhere));
+        };
         // Several directories may have a file that begins at one offset, after one another.
-        let path = format!("{stay}/{number}{}", name.format(prefix));
+        let own = format!("{number}{}", name.format(prefix));
+        let (path, way_out) = (format!("{stay}/{own}"), format!("{stay}{WAY_OUT}/{own}"));
         let (at, options) = (path.clone(), self.options.create.clone());
         let created = self.run(|file_system| async move { file_system.create(&at, &options).await }).await;
         let writer = Some(created.map_err(store_error)?);
-        Ok(HdfsFile { path: path.into(), writer, bytes: 0, synced_at: Instant::now() })
+        Ok(HdfsFile { path: path.into(), way_out, writer, bytes: 0 })
     }
 
     async fn expects(&mut self, directory: &Path, until_ms: i64) -> Result<(), StoreError> {
@@ -227,9 +270,9 @@ impl Store for Hdfs {
         if self.expected.contains(&key) {
             return Ok(());
         }
-        let root = self.options.root.clone();
+        let (root, work) = (self.options.root.clone(), self.options.work_folder());
         let path = directory.to_string_lossy().into_owned();
-        self.run(|files| async move { complete::expect(&*files, &root, &path, until_ms).await })
+        self.run(|files| async move { complete::expect(&*files, &work, &root, &path, until_ms).await })
             .await
             .map_err(store_error)?;
         if self.expected.len() >= FOLDERS_MAX {
@@ -241,8 +284,9 @@ impl Store for Hdfs {
 
     async fn passed(&mut self, channel: ChannelId, until_ms: i64) -> Result<(), StoreError> {
         let (root, depth) = (self.options.root.clone(), self.options.depth);
+        let work = self.options.work_folder();
         let completed = self
-            .run(|files| async move { complete::pass(&*files, &root, depth, channel, until_ms).await })
+            .run(|files| async move { complete::pass(&*files, &work, (&root, depth), channel, until_ms).await })
             .await
             .map_err(store_error)?;
         for directory in completed {
@@ -257,13 +301,14 @@ impl Store for Hdfs {
 
     async fn write(&mut self, file: &mut HdfsFile, block: &[u8]) -> Result<(), StoreError> {
         let Some(writer) = &mut file.writer else { return Ok(()) };
-        let mut written = writer.write(Bytes::copy_from_slice(block)).await;
-        if self.options.sync_interval.is_some_and(|interval| file.synced_at.elapsed() >= interval) && written.is_ok() {
-            written = writer.sync().await;
-            file.synced_at = Instant::now();
-        }
+        let written = writer.write(Bytes::copy_from_slice(block)).await;
         file.bytes += block.len() as u64;
         written.map_err(store_error)
+    }
+
+    async fn sync(&mut self, file: &mut HdfsFile) -> Result<(), StoreError> {
+        let Some(writer) = &mut file.writer else { return Ok(()) };
+        writer.sync().await.map_err(store_error)
     }
 
     /// All at once: what takes long is the answer of the last DataNode, not the work.
@@ -274,6 +319,7 @@ impl Store for Hdfs {
             let task = Finishing {
                 writer: file.writer.take(),
                 from: file.path.to_string_lossy().into_owned(),
+                through: file.way_out.clone(),
                 to: path.to_string_lossy().into_owned(),
                 folder: folder.to_string_lossy().into_owned(),
                 folder_is_there: self.folders.contains(&folder),

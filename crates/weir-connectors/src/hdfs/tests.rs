@@ -8,7 +8,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use weir_config::{Diagnostics, TypeSpec};
-use weir_engine::sink::FlushReason;
+use weir_engine::sink::{FlushReason, SinkSpec as _};
 use weir_event::EventBatch;
 use weir_hdfs::LocalFileSystem;
 
@@ -81,8 +81,8 @@ fn events_are_in_their_folders() {
         files.assert_each_once(150, two_hosts);
         assert_eq!(files.ranges(), ["a/0-148", "b/1-149"]);
         assert!(files.names().iter().all(|name| name.contains(".edge.log")), "{:?}", files.names());
-        let stays = rig.folder.path().join(".weir/0000000000000007-0");
-        assert_eq!(std::fs::read_dir(stays).expect("is there").count(), 0);
+        let work = rig.folder.path().join(".weir/events");
+        assert_eq!(std::fs::read_dir(work).expect("is there").count(), 0);
     }
 }
 
@@ -101,6 +101,27 @@ fn stored_bytes_end_a_file() {
         found.assert_each_once(120_000, |_| "a".to_owned());
         assert_eq!(found.names().len(), files, "{compression}: {:?}", found.names());
     }
+}
+
+/// Scenario: few events, far less than a block, with an interval for syncs.
+/// Guarantees: the sink wants to be woken when the interval is over, and then what it has can be read, before any file is
+/// finished.
+#[test]
+fn a_quiet_file_is_synced_in_time() {
+    let rig = Rig::new();
+    let mut run = rig.start("sync_interval = '100 ms'");
+    rig.append(0..10);
+    run.deliver_all().expect("delivered");
+    let at = weir_engine::sink::Sink::wake_at(&run.sink).expect("something is due");
+    assert!(at <= Instant::now() + std::time::Duration::from_millis(100));
+    while Instant::now() < at {
+        std::thread::park_timeout(at - Instant::now());
+    }
+    run.flush(FlushReason::Timer).expect("synced");
+    let files = rig.files();
+    let read: usize =
+        files.hidden.iter().map(|path| std::fs::read_to_string(path).expect("text").lines().count()).sum();
+    assert_eq!((read, files.finished.len(), run.delivered()), (10, 0, 0));
 }
 
 /// Scenario: all files are finished, and the process dies before the position is released.
@@ -195,7 +216,8 @@ fn of_minute(minute: i64) -> EventBatch {
 
 /// Directories below `folder` that are complete, by name.
 fn complete(folder: &Path) -> Vec<String> {
-    let found = std::fs::read_dir(folder).expect("a folder").flatten().filter(|entry| entry.path().join(MARKER).exists());
+    let found =
+        std::fs::read_dir(folder).expect("a folder").flatten().filter(|entry| entry.path().join(MARKER).exists());
     let mut found: Vec<_> = found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     found.sort();
     found
@@ -251,10 +273,31 @@ fn wrong_options_are_errors() {
         ("path = 'ftp://nn/events'", "none of hdfs"),
         ("path = 'hdfs://nn:8020/events'\nkerberos_principal = 'weir'", "kerberos_keytab"),
         ("path = 'hdfs://nn:8020/events/%{'", "path"),
+        ("path = 'hdfs://nn:8020/events/%H:%M'", "colon"),
+        ("path = 'hdfs://nn:8020/events/%Y'\nprefix = 'a:b'", "colon"),
         ("path = 'hdfs://nn:8020/events/%{host}'\ncomplete_after = '1 m'", "never of the past"),
     ] {
         let error = spec(text).err().unwrap_or_else(|| panic!("{text} is taken")).to_string();
         assert!(error.contains(wanted), "{text}: {error}");
     }
     assert!(spec("path = 'webhdfs://nn:9870/events/%Y'").is_ok());
+    assert!(spec("path = 'hdfs://nn:8020/events/%Y'").is_ok(), "no address of WebHDFS is needed");
+}
+
+/// Scenario: two sinks of an agent with the same channel, folder and prefix; with another prefix; after the first has ended.
+/// Guarantees: only the first pair is refused, and told what to do.
+#[test]
+fn two_sinks_do_not_share_a_prefix() {
+    let rig = Rig::new();
+    let start = |prefix: &str| {
+        let text = format!("path = 'file://{}/%Y'\nprefix = '{prefix}'", rig.folder.path().display());
+        let spec = spec(&text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+        spec.start(&Run::<Hdfs>::context(&rig.channel))
+    };
+    let first = start("a").expect("the first");
+    let refused = start("a").err().expect("refused").to_string();
+    assert!(refused.contains("give each another prefix"), "{refused}");
+    start("b").expect("another prefix");
+    drop(first);
+    start("a").expect("nobody has it now");
 }

@@ -48,6 +48,7 @@ impl Rig {
             agent: "edge".into(),
             data_dir: None,
             channel_is_durable: true,
+            channel_is_shared: false,
             positions: group.positions(),
             faults: Arc::default(),
         };

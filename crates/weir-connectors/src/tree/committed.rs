@@ -14,10 +14,17 @@ pub(super) struct Committed {
 }
 
 impl Committed {
-    /// What files called `names` hold of `channel`.
-    pub(super) fn of<'a>(names: impl IntoIterator<Item = &'a str>, prefix: &str, channel: ChannelId) -> Self {
+    /// What files called `names` hold of `channel`, but for what ends below `floor`: nobody asks for that again, and a
+    /// directory may have a year of files.
+    pub(super) fn of<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+        prefix: &str,
+        channel: ChannelId,
+        floor: u64,
+    ) -> Self {
         let names = names.into_iter().filter_map(|name| Finished::parse(name, prefix));
-        Self::new(names.filter(|name| name.channel == channel).map(|name| name.offsets).collect())
+        let own = names.filter(|name| name.channel == channel && *name.offsets.end() >= floor);
+        Self::new(own.map(|name| name.offsets).collect())
     }
 
     /// Whether finished files hold none of the events from `first` to `last`.

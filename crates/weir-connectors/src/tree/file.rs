@@ -77,6 +77,8 @@ pub(crate) struct OpenFile<F> {
     stored_last: Option<u64>,
     opened_at: Instant,
     written_at: Instant,
+    /// Since when it holds events that were not synced.
+    unsynced_since: Option<Instant>,
     /// Grows with each use among all files of the sink: the smallest is the least recently written.
     pub(super) used: u64,
     /// Deliveries with events in this file that wait for it, each once after the mark.
@@ -109,6 +111,7 @@ impl<F> OpenFile<F> {
             stored_last: None,
             opened_at: now,
             written_at: now,
+            unsynced_since: None,
             used: 0,
             waiting: Vec::new(),
             stored_waiting: 0,
@@ -131,6 +134,7 @@ impl<F> OpenFile<F> {
         style: &FileStyle,
     ) -> usize {
         self.written_at = now;
+        self.unsynced_since.get_or_insert(now);
         let events_max = style.limits.events.unwrap_or(u64::MAX);
         let bytes_max = match style.counts {
             Counts::Lines => style.limits.bytes.unwrap_or(u64::MAX),
@@ -195,6 +199,16 @@ impl<F> OpenFile<F> {
         let by_time = limits.time.map(|time| self.opened_at + time);
         let by_idle = limits.idle.map(|idle| self.written_at + idle);
         by_time.into_iter().chain(by_idle).min()
+    }
+
+    /// When what it holds is to be synced.
+    pub(super) fn sync_due_at(&self, interval: Duration) -> Option<Instant> {
+        self.unsynced_since.map(|since| since + interval)
+    }
+
+    /// Everything taken is stored and synced.
+    pub(super) fn is_synced(&mut self) {
+        self.unsynced_since = None;
     }
 
     /// Notes that delivery `id` waits for this file; whether it is news.

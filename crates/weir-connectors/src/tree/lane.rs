@@ -44,6 +44,8 @@ pub(crate) struct LaneOptions {
     /// By how much events must be younger than a stretch of time before its directories count as complete; `None`: nobody
     /// asks.
     pub(crate) complete_after: Option<Duration>,
+    /// How old what is not synced may become in a file in progress; `None`: nothing is synced before a file's end.
+    pub(crate) sync_interval: Option<Duration>,
 }
 
 /// How far a partition has come.
@@ -71,7 +73,7 @@ struct Write<'a> {
 /// The one lane of a sink that writes files.
 pub(crate) struct TreeSink<S: Store> {
     name: String,
-    pub(super) store: S,
+    pub(crate) store: S,
     options: LaneOptions,
     /// Whether deliveries wait until their files have their names.
     waits_for_names: bool,
@@ -115,7 +117,10 @@ impl<S: Store> TreeSink<S> {
         self.buckets.forget_some();
         let Delivery { batches, repeats_below, ack, .. } = delivery;
         let (partition, range) = (ack.partition(), ack.range());
-        let repeats_below = self.note_range(partition, &range, repeats_below).await?;
+        // What the events say: the partition may be younger than what the sink was told at its start.
+        let origin = batches.iter().find_map(|batch| batch.origin().map(|origin| origin.channel));
+        let channel = origin.unwrap_or_else(|| self.channel(partition));
+        let repeats_below = self.note_range(channel, &range, repeats_below).await?;
         let id = self.pending.take_in(ack);
         let mut next = range.start;
         for batch in &batches {
@@ -125,7 +130,6 @@ impl<S: Store> TreeSink<S> {
             self.write_batch(batch, &Write { lines, origin, id, repeats_below, now }).await?;
         }
         if let Some(after) = self.options.complete_after {
-            let channel = self.channel(partition);
             self.tell_passed(channel, after).await?;
         }
         if !self.waits_for_names {
@@ -140,6 +144,7 @@ impl<S: Store> TreeSink<S> {
         Origin { channel: self.channel(partition), offsets: Offsets::Contiguous { first } }
     }
 
+    /// As the engine said at the start.
     fn channel(&self, partition: u32) -> ChannelId {
         self.context.channel(partition).unwrap_or(ChannelId { log: 0, partition })
     }
@@ -163,7 +168,13 @@ impl<S: Store> TreeSink<S> {
     }
 
     /// Sees to it that no open file spans a gap, and returns below which offset events may be repeats.
-    async fn note_range(&mut self, partition: u32, range: &Range<u64>, repeats_below: u64) -> Result<u64, StoreError> {
+    async fn note_range(
+        &mut self,
+        channel: ChannelId,
+        range: &Range<u64>,
+        repeats_below: u64,
+    ) -> Result<u64, StoreError> {
+        let partition = channel.partition;
         let is_new = !self.partitions.contains_key(&partition);
         let progress = self.partitions.entry(partition).or_default();
         let follows = progress.next == Some(range.start);
@@ -182,7 +193,7 @@ impl<S: Store> TreeSink<S> {
             self.finish(&slots, "gap").await?;
         }
         if is_new_stay {
-            self.store.begin_stay(self.channel(partition)).await?;
+            self.store.begin_stay(channel).await?;
         }
         if is_new_stay || comes_again {
             self.buckets.forget_committed();
@@ -219,7 +230,8 @@ impl<S: Store> TreeSink<S> {
             None => {
                 let names = self.store.names(&bucket.directory).await?;
                 let names = names.iter().map(String::as_str);
-                let found = Committed::of(names, &self.options.style.prefix, bucket.channel);
+                let floor = offset(rows.start);
+                let found = Committed::of(names, &self.options.style.prefix, bucket.channel, floor);
                 bucket.committed.insert(Arc::new(found)).clone()
             }
         };
@@ -394,7 +406,8 @@ impl<S: Store> TreeSink<S> {
             FlushReason::Timer => {
                 let now = (self.clock)();
                 let due = self.slots_where(|file| file.due_at(limits).is_some_and(|at| at <= now));
-                self.finish(&due, "timer").await
+                self.finish(&due, "timer").await?;
+                self.sync_due(now).await
             }
             // Nothing waits for more than the next write.
             FlushReason::Pressure if !self.waits_for_names => self.settle_written(true).await,
@@ -411,6 +424,18 @@ impl<S: Store> TreeSink<S> {
                 Ok(())
             }
         }
+    }
+
+    /// Syncs files in progress that hold what is older than the interval.
+    async fn sync_due(&mut self, now: Instant) -> Result<(), StoreError> {
+        let Some(interval) = self.options.sync_interval else { return Ok(()) };
+        for slot in self.slots_where(|file| file.sync_due_at(interval).is_some_and(|at| at <= now)) {
+            self.write_out(slot).await?;
+            let Some(file) = self.buckets.file(slot) else { continue };
+            self.store.sync(&mut file.handle).await?;
+            file.is_synced();
+        }
+        Ok(())
     }
 
     /// After a failure: no file stays open and no token is kept. What is not acknowledged comes again, to new files.
@@ -464,6 +489,10 @@ impl<S: Store> Sink for TreeSink<S> {
 
     fn wake_at(&self) -> Option<Instant> {
         let limits = self.options.style.limits;
-        self.buckets.open_files().filter_map(|(_, file)| file.due_at(limits)).min()
+        let due = |file: &OpenFile<S::File>| {
+            let sync = self.options.sync_interval.and_then(|interval| file.sync_due_at(interval));
+            file.due_at(limits).into_iter().chain(sync).min()
+        };
+        self.buckets.open_files().filter_map(|(_, file)| due(file)).min()
     }
 }

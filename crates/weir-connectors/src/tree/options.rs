@@ -21,13 +21,22 @@ use super::time::Rounding;
 /// that file systems allow.
 const AFFIX_BYTES_MAX: usize = 64;
 
+/// What names may be of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Names {
+    /// Everything but `/` and what is special.
+    Unix,
+    /// No colons, too.
+    Hdfs,
+}
+
 /// What the options say that all sinks of files have.
 #[derive(Clone, Debug)]
 pub(crate) struct TreeSpec {
     pub(crate) template: PathTemplate,
     time: EventTime,
     /// `None`: that of this machine.
-    zone: Option<TimeZone>,
+    pub(crate) zone: Option<TimeZone>,
     rounding: Option<Rounding>,
     pub(crate) lane: LaneOptions,
 }
@@ -38,14 +47,14 @@ impl TreeSpec {
         options: &Options,
         path: &str,
         layout: Layout,
-        counts: Counts,
+        (counts, names): (Counts, Names),
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
-        let template = template(options, path, diagnostics);
-        let prefix = affix(options, "prefix", options.text("prefix"), diagnostics);
+        let template = template(options, path, names, diagnostics);
+        let prefix = affix(options, "prefix", options.text("prefix"), names, diagnostics);
         let format = format(options, layout, diagnostics);
         let suffix = match options.text_opt("suffix") {
-            Some(suffix) => suffix_option(options, suffix, diagnostics),
+            Some(suffix) => suffix_option(options, suffix, names, diagnostics),
             None => format.map(|format| format.suffix()),
         };
         let zone = zone(options, diagnostics);
@@ -65,7 +74,14 @@ impl TreeSpec {
             time: if options.choice("time") == "arrival" { EventTime::Arrival } else { EventTime::Event },
             zone: zone?,
             rounding: rounding?,
-            lane: LaneOptions { style, format, open_files_max, waits_for_names: false, complete_after: None },
+            lane: LaneOptions {
+                style,
+                format,
+                open_files_max,
+                waits_for_names: false,
+                complete_after: None,
+                sync_interval: None,
+            },
         })
     }
 
@@ -202,8 +218,9 @@ fn host_address(name: &str) -> std::io::Result<String> {
     Ok(first.ip().to_string())
 }
 
-fn template(options: &Options, path: &str, diagnostics: &mut Diagnostics) -> Option<PathTemplate> {
-    match PathTemplate::parse(path, options.text("missing_header")) {
+fn template(options: &Options, path: &str, names: Names, diagnostics: &mut Diagnostics) -> Option<PathTemplate> {
+    let template = PathTemplate::parse(path, options.text("missing_header"));
+    match template.and_then(|template| if names == Names::Hdfs { template.without_colons() } else { Ok(template) }) {
         Ok(template) => Some(template),
         Err(error) => {
             diagnostics.push(options.error("path", error.to_string()));
@@ -213,11 +230,13 @@ fn template(options: &Options, path: &str, diagnostics: &mut Diagnostics) -> Opt
 }
 
 /// A part of a file name: `None` after an error.
-fn affix(options: &Options, option: &str, text: &str, diagnostics: &mut Diagnostics) -> Option<String> {
+fn affix(options: &Options, option: &str, text: &str, names: Names, diagnostics: &mut Diagnostics) -> Option<String> {
     let message = if text.len() > AFFIX_BYTES_MAX {
         format!("longer than {AFFIX_BYTES_MAX} bytes: names of files have at most 255, and need some for positions")
     } else if text.contains('/') || text.chars().any(char::is_control) {
         "part of a file name, so it can have no / and no control character".to_owned()
+    } else if names == Names::Hdfs && text.contains(':') {
+        "HDFS takes no colon in a name".to_owned()
     } else if text.contains('%') {
         "escapes are possible in path only".to_owned()
     } else if option == "prefix" && (text.is_empty() || text.starts_with('.')) {
@@ -229,8 +248,8 @@ fn affix(options: &Options, option: &str, text: &str, diagnostics: &mut Diagnost
     None
 }
 
-fn suffix_option(options: &Options, suffix: &str, diagnostics: &mut Diagnostics) -> Option<String> {
-    let suffix = affix(options, "suffix", suffix, diagnostics)?;
+fn suffix_option(options: &Options, suffix: &str, names: Names, diagnostics: &mut Diagnostics) -> Option<String> {
+    let suffix = affix(options, "suffix", suffix, names, diagnostics)?;
     if suffix.ends_with(IN_PROGRESS_SUFFIX) || !(suffix.is_empty() || suffix.starts_with('.')) {
         let message = "a suffix begins with a dot, and .tmp is for files in progress";
         diagnostics.push(options.error("suffix", message));
@@ -300,7 +319,7 @@ fn rounding(options: &Options, diagnostics: &mut Diagnostics) -> Option<Option<R
 
 fn limits(options: &Options) -> RollLimits {
     RollLimits {
-        bytes: Some(options.bytes("roll_bytes")).filter(|bytes| *bytes > 0),
+        bytes: options.bytes_opt("roll_bytes").filter(|bytes| *bytes > 0),
         events: Some(options.count("roll_events")).filter(|events| *events > 0),
         time: Some(options.duration("roll_time")).filter(|time| *time > Duration::ZERO),
         idle: options.duration_opt("roll_idle"),

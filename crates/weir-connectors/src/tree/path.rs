@@ -43,6 +43,8 @@ pub(crate) struct PathTemplate {
     headers: Vec<String>,
     /// Stands for a header that is absent or empty; already safe as a component.
     missing: String,
+    /// Whether values keep their colons; HDFS takes none in a name.
+    keeps_colons: bool,
 }
 
 /// Why a text is not a template.
@@ -67,6 +69,8 @@ pub(crate) enum TemplateError {
     Upwards,
     #[error("the path has a NUL byte")]
     Nul,
+    #[error("the path has a colon, which HDFS takes in no name; %c writes some, too")]
+    Colon,
 }
 
 impl PathTemplate {
@@ -93,9 +97,19 @@ impl PathTemplate {
             root.push(".");
         }
         let mut safe = String::new();
-        push_safe(missing.as_bytes(), &mut safe);
+        push_safe(missing.as_bytes(), true, &mut safe);
         close_component(&mut safe, 0);
-        Ok(Self { root, components, headers: parser.headers, missing: safe })
+        Ok(Self { root, components, headers: parser.headers, missing: safe, keeps_colons: true })
+    }
+
+    /// The template for a file system whose names have no colons: values get `_` for each. `Err` if one is in the template
+    /// itself, or in a time that it writes.
+    pub(crate) fn without_colons(self) -> Result<Self, TemplateError> {
+        let has_colon = |piece: &Piece| matches!(piece, Piece::Literal(text) if text.contains(':'));
+        if self.root.to_string_lossy().contains(':') || self.pieces().any(has_colon) {
+            return Err(TemplateError::Colon);
+        }
+        Ok(Self { missing: self.missing.replace(':', "_"), keeps_colons: false, ..self })
     }
 
     /// The folder that every path of the template is under.
@@ -132,10 +146,11 @@ impl PathTemplate {
 
     /// Puts the name of this machine in the place of `%[...]`.
     pub(crate) fn set_host(&mut self, value_of: impl Fn(HostPart) -> String) {
+        let keeps_colons = self.keeps_colons;
         for piece in self.components.iter_mut().flatten() {
             if let Piece::Host(part) = *piece {
                 let mut text = String::new();
-                push_safe(value_of(part).as_bytes(), &mut text);
+                push_safe(value_of(part).as_bytes(), keeps_colons, &mut text);
                 *piece = Piece::Literal(text);
             }
         }
@@ -159,7 +174,7 @@ impl PathTemplate {
                     (Piece::Literal(text), _) => relative.push_str(text),
                     (Piece::Header(index), _) => match header(*index) {
                         [] => relative.push_str(&self.missing),
-                        value => push_safe(value, &mut relative),
+                        value => push_safe(value, self.keeps_colons, &mut relative),
                     },
                     (Piece::Time(letter), Some(moment)) => moment.write(*letter, &mut relative),
                     // Without a moment or a host there is nothing to write: `unit_ms` and `set_host` come first.
@@ -173,12 +188,13 @@ impl PathTemplate {
 }
 
 /// Writes a value so that it is part of one path component: no separator, no control character, no leading dot, UTF-8.
-fn push_safe(value: &[u8], out: &mut String) {
+fn push_safe(value: &[u8], keeps_colons: bool, out: &mut String) {
     let start = out.len();
     for chunk in value.utf8_chunks() {
         for character in chunk.valid().chars() {
             let leading_dot = character == '.' && out[start..].bytes().all(|byte| byte == b'_');
-            let unsafe_here = leading_dot || character == '/' || character.is_control();
+            let is_refused = character == ':' && !keeps_colons;
+            let unsafe_here = leading_dot || is_refused || character == '/' || character.is_control();
             out.push(if unsafe_here { '_' } else { character });
             // Longer values are cut below in any case.
             if out.len() - start > COMPONENT_BYTES_MAX {
@@ -367,6 +383,22 @@ mod tests {
         assert_eq!(render("/d/.%{h}", &[b"."]), "/d/._");
         let long = "\u{e9}".repeat(300);
         assert_eq!(render("/d/x%{h}", &[long.as_bytes()]).len(), "/d/x".len() + 198);
+    }
+
+    /// Scenario: addresses of IPv6 as hosts, and colons in the template, for a file system that takes none.
+    /// Guarantees: values lose them, templates are refused.
+    #[test]
+    fn colons_can_be_kept_out() {
+        let template =
+            PathTemplate::parse("/d/%{h}/%H-%M", "a:b").expect("a template").without_colons().expect("none in it");
+        let moment = TimeBuckets::new(TimeZone::UTC, None, 60_000).moment(1_700_000_000_123);
+        let path = |value: &'static [u8]| template.render(Some(&moment), |_| value).display().to_string();
+        assert_eq!(path(b"2001:db8::1"), "/d/2001_db8__1/22-13");
+        assert_eq!(path(b""), "/d/a_b/22-13");
+        for text in ["/d/%H:%M", "/d:e/%Y", "/d/%c"] {
+            let template = PathTemplate::parse(text, "u").expect("a template");
+            assert_eq!(template.without_colons(), Err(TemplateError::Colon), "{text}");
+        }
     }
 
     proptest! {

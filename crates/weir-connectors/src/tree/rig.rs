@@ -239,6 +239,17 @@ impl<S: Store> Run<S> {
         channel: &Arc<TestChannel>,
         open: impl FnOnce(&SinkContext) -> Result<TreeSink<S>, E>,
     ) -> Result<Self, E> {
+        let (group, context) = Self::joined(channel);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Ok(Self { sink: open(&context)?, group, runtime })
+    }
+
+    /// What a sink of the channel is told at its start.
+    pub(crate) fn context(channel: &Arc<TestChannel>) -> SinkContext {
+        Self::joined(channel).1
+    }
+
+    fn joined(channel: &Arc<TestChannel>) -> (Arc<Group>, SinkContext) {
         let ledger = Arc::new(SinkLedger::default());
         let reader = Arc::new(Reader(channel.clone(), 0, 0));
         let group = Group::open("g", &["out".into()], reader, None, ledger).expect("opens");
@@ -247,11 +258,11 @@ impl<S: Store> Run<S> {
             agent: "edge".into(),
             data_dir: None,
             channel_is_durable: channel.is_durable,
+            channel_is_shared: false,
             positions: group.positions(),
             faults: group.ledger().faults.clone(),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Ok(Self { sink: open(&context)?, group, runtime })
+        (group, context)
     }
 
     pub(crate) fn next(&self) -> Option<Delivery> {

@@ -81,6 +81,11 @@ pub(crate) trait Store: Send {
     /// Adds a block. It need not be stored when this returns; a later call tells if it could not be.
     async fn write(&mut self, file: &mut Self::File, block: &[u8]) -> Result<(), StoreError>;
 
+    /// Makes what is stored of a file in progress durable, and readable where the store can show files in progress.
+    async fn sync(&mut self, _file: &mut Self::File) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Makes files durable and gives them their names, one answer each, in order. Nothing is ever overwritten.
     async fn publish(&mut self, files: Vec<Ready<'_, Self::File>>) -> Vec<Published>;
 

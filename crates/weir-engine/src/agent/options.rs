@@ -16,7 +16,7 @@ pub static AGENT_OPTIONS: &[OptionSpec] = &[
     OptionSpec::defaulted(
         "memory",
         Kind::Bytes { min: 32 * MIB, max: u64::MAX },
-        "512 MiB",
+        "1 GiB",
         "The memory budget: the sum of all buffers that the configuration allows is at most this, or the agent does not start. At least 32 MiB, the buffers of one source and one sink.",
     ),
     OptionSpec::defaulted(

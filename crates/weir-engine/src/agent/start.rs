@@ -216,6 +216,7 @@ fn sink_context(sink: &Planned<dyn SinkSpec>, plan: &Plan, group: &Arc<Group>, p
         agent: plan.agent.text("name").to_owned(),
         data_dir: plan.agent.path_opt("data_dir").map(Into::into),
         channel_is_durable: group.channel().is_durable(),
+        channel_is_shared: group.channel().is_shared(),
         positions: positions.to_vec(),
         faults: group.ledger().faults.clone(),
     }

@@ -19,7 +19,7 @@ fn main() -> std::process::ExitCode {
     let kafka = Distribution::find(Version::V4_3);
     let both = kafka.clone().and_then(|_| Flume::find());
     let hadoop = weir_servers::hdfs::Distribution::find();
-    let all = kafka.clone().and(hadoop.map(drop).map(|()| ())).and_then(|_| weir_servers::solr::Distribution::find());
+    let all = kafka.clone().and(hadoop).and_then(|_| weir_servers::solr::Distribution::find());
     let trials = vec![
         trial("kafka_reads_our_segments", &kafka, kafka_reads_our_segments),
         trial("edge_brokers_die", &kafka, edge::brokers_die_and_nothing_is_lost_or_doubled),
