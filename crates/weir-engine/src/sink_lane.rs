@@ -39,6 +39,8 @@ impl SinkLane {
         let mut random = fastrand::Rng::new();
         let mut backoff = Backoff::default();
         let mut nacks = 0;
+        // What was done with when it failed last.
+        let mut settled = 0;
         loop {
             // Registered before looking, so that nothing that comes in between is slept through.
             let (fresh, returned) = (fresh.notified(), returned.notified());
@@ -49,12 +51,12 @@ impl SinkLane {
             let nacks_now = self.nacks.count();
             match step {
                 Err(error) => {
-                    nacks = nacks_now;
+                    (nacks, settled) = (nacks_now, self.group.ledger().settled_events());
                     self.back_off(&error, &mut backoff, &mut random).await;
                 }
                 Ok(_) if nacks_now > nacks => {
                     // A delivery came back after `deliver` had returned.
-                    nacks = nacks_now;
+                    (nacks, settled) = (nacks_now, self.group.ledger().settled_events());
                     let message = self.group.ledger().last_failure().unwrap_or_else(|| "delivery came back".into());
                     let error = match self.nacks.take_fatal() {
                         true => DeliveryError::Fatal { message, source: None },
@@ -62,7 +64,12 @@ impl SinkLane {
                     };
                     self.back_off(&error, &mut backoff, &mut random).await;
                 }
-                Ok(true) => backoff.reset(),
+                // To take a delivery in is no success yet: a sink that gathers takes many before it fails again.
+                Ok(true) => {
+                    if backoff.failures() > 0 && self.group.ledger().settled_events() > settled {
+                        backoff.reset();
+                    }
+                }
                 Ok(false) if self.drain.is_given() => {
                     if self.finish().await {
                         return;

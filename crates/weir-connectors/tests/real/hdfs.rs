@@ -9,7 +9,8 @@ use libtest_mimic::Failed;
 use weir_connectors::registry;
 use weir_hdfs::{FileSystem, Status, WebHdfs, WebHdfsOptions};
 use weir_servers::hdfs::{Cluster, ClusterOptions, Distribution, Role};
-use weir_servers::{Unavailable, process};
+use weir_servers::Unavailable;
+use weir_servers::process::{self, RunError};
 use weir_testkit::agent::TestAgent;
 
 use crate::show;
@@ -209,18 +210,29 @@ pub(crate) fn in_a_namespace(name: &str) -> Result<(), Failed> {
     }
     let mut command = Command::new("unshare");
     command.args(["--mount", "--"]).arg(std::env::current_exe()?).args(["--exact", name]).env(OUTSIDE, here);
-    let output = process::run("the trial in its namespace", &mut command, b"", 2 * PATIENCE)?;
-    show(&output.text());
-    Ok(())
+    match process::run("the trial in its namespace", &mut command, b"", 2 * PATIENCE) {
+        Ok(output) => {
+            show(&output.text());
+            Ok(())
+        }
+        Err(RunError::Failed { output, .. } | RunError::TooLong { output, .. }) => {
+            Err(Failed::from(format!("{}\n{}", output.stderr, output.text())))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Scenario: the disks of all DataNodes fill up under load; after a while they get larger.
 /// Guarantees: the sink says so, nothing is lost, and events flow again by themselves; each is there once.
 fn full_disks_hold_events_back() -> Result<(), Failed> {
-    let options = ClusterOptions { volume_bytes: Some(12 << 20), ..options(2, 2) };
+    let mut options = ClusterOptions { volume_bytes: Some(12 << 20), ..options(2, 2) };
+    // By default a DataNode takes no block unless it has a gigabyte more than that.
+    let margin = "dfs.datanode.round-robin-volume-choosing-policy.additional-available-space";
+    options.properties.push((margin.to_owned(), "0".to_owned()));
     Cluster::with(options, |cluster| {
         let folder = tempfile::tempdir()?;
         let agent = agent(cluster, folder.path(), &user(), "");
+        until_events_flow(&agent, "small disks")?;
         until_it_complains(&agent, &["space"])?;
         cluster.resize_volumes(1 << 30)?;
         until_events_flow(&agent, "larger disks")?;
