@@ -151,7 +151,7 @@ impl FileSystem for NativeHdfs {
             client: self.client.namenodes.client.clone(),
             // 1: create, 2: overwrite.
             flags: if options.overwrite { 3 } else { 1 },
-            parents: true,
+            parents: !options.parent_must_exist,
             replication,
             block_bytes,
         };

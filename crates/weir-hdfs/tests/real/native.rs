@@ -29,6 +29,7 @@ fn files_and_faults() -> Result<(), Failed> {
             let files = NativeHdfs::new(options)?;
             several_blocks_come_back(cluster, &files).await?;
             leases_and_names(&files).await?;
+            a_missing_directory_is_a_fence(&files).await?;
             a_datanode_is_silent(cluster, &files).await?;
             a_datanode_dies(cluster, &files).await
         })
@@ -113,6 +114,22 @@ async fn leases_and_names(files: &NativeHdfs) -> Result<(), Failed> {
     let listed = files.list("/here").await?;
     assert_eq!(listed.iter().map(|it| (&it.name[..], it.bytes)).collect::<Vec<_>>(), [("left", 6)]);
     assert!(files.delete("/here", true).await? && files.space().await?.remaining_bytes > 0);
+    Ok(())
+}
+
+/// Scenario: a directory is taken away; a file is made in it as of Unix, and then as Hadoop does.
+/// Guarantees: the first is refused and makes nothing, which keeps a writer out whose directory was taken from it; the second
+/// makes the directory.
+async fn a_missing_directory_is_a_fence(files: &NativeHdfs) -> Result<(), Failed> {
+    files.make_directories("/fenced/own", None).await?;
+    files.rename("/fenced/own", "/fenced/taken").await?;
+    let options = CreateOptions { parent_must_exist: true, ..CreateOptions::default() };
+    let refused = files.create("/fenced/own/late", &options).await.err().map(|error| error.kind);
+    assert_eq!(refused, Some(HdfsErrorKind::NotFound));
+    assert_eq!(files.status("/fenced/own").await?, None, "the directory was made again");
+    files.create("/fenced/taken/in-time", &options).await?.close().await?;
+    files.create("/fenced/own/late", &CreateOptions::default()).await?.close().await?;
+    assert_eq!(files.status("/fenced/own/late").await?.map(|status| status.bytes), Some(0));
     Ok(())
 }
 
