@@ -31,6 +31,8 @@ pub(super) struct OpenBlock {
     next_sequence: i64,
     /// When something was last heard, or last began to be owed.
     heard: Instant,
+    /// The same, or when the silence was last found to have a reason.
+    excused: Instant,
 }
 
 impl OpenBlock {
@@ -45,6 +47,7 @@ impl OpenBlock {
             acked: 0,
             next_sequence: 0,
             heard: Instant::now(),
+            excused: Instant::now(),
         }
     }
 
@@ -53,25 +56,42 @@ impl OpenBlock {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         let wire = packet::encode(sequence, offset, data, is_last, sync);
-        self.queue(Packet { sequence, end: offset + data.len() as u64, new_bytes, is_last, wire });
+        self.queue(Packet { sequence, end: offset + data.len() as u64, new_bytes, is_last, is_synced: sync, wire });
     }
 
     /// Keeps the nodes from giving us up, which they do after a minute.
     pub(super) fn push_heartbeat(&mut self) {
         let wire: Bytes = packet::encode(HEARTBEAT, 0, &[], false, false);
-        self.queue(Packet { sequence: HEARTBEAT, end: self.acked, new_bytes: 0, is_last: false, wire });
+        let (sequence, end, new_bytes) = (HEARTBEAT, self.acked, 0);
+        self.queue(Packet { sequence, end, new_bytes, is_last: false, is_synced: false, wire });
     }
 
     fn queue(&mut self, packet: Packet) {
         if self.unacked.is_empty() {
-            self.heard = Instant::now();
+            self.heard();
         }
         self.unacked.push_back(packet);
     }
 
     /// Goes on with a new pipeline: everything unacknowledged is sent again.
     pub(super) fn resume(&mut self, link: Link) {
-        (self.link, self.unsent, self.heard) = (link, (0, 0), Instant::now());
+        (self.link, self.unsent) = (link, (0, 0));
+        self.heard();
+    }
+
+    fn heard(&mut self) {
+        self.heard = Instant::now();
+        self.excused = self.heard;
+    }
+
+    /// Waits for as long again, where disks are what is waited for, for `sync_timeout` at most; else `false`.
+    pub(super) fn excuse(&mut self, sync_timeout: Duration) -> bool {
+        let is_synced = self.unacked.front().is_some_and(|packet| packet.is_synced);
+        let is_excused = is_synced && self.heard.elapsed() < sync_timeout;
+        if is_excused {
+            self.excused = Instant::now();
+        }
+        is_excused
     }
 
     /// Does what can be done first: sends a part, or takes acknowledgements, whose new bytes it returns. Safe to cancel.
@@ -92,8 +112,9 @@ impl OpenBlock {
                 self.unsent = if done { (sent + 1, 0) } else { (sent, position) };
                 Ok(0)
             }
-            () = tokio::time::sleep_until(self.heard + timeout), if !self.unacked.is_empty() => {
-                Err(Broken { bad: None, reason: format!("no acknowledgement within {timeout:?}") })
+            () = tokio::time::sleep_until(self.excused + timeout), if !self.unacked.is_empty() => {
+                let silence = self.heard.elapsed().as_secs_f32();
+                Err(Broken { bad: None, reason: format!("no acknowledgement for {silence:.1} s") })
             }
         }
     }
@@ -102,7 +123,7 @@ impl OpenBlock {
         let mut bytes = 0;
         let failed = |error: std::io::Error| Broken { bad: Some(0), reason: error.to_string() };
         while let Some(ack) = frame::take::<PipelineAck>(&mut self.link.received).map_err(failed)? {
-            self.heard = Instant::now();
+            self.heard();
             if let Some(bad) = ack.replies.iter().position(|reply| *reply != 0) {
                 let reason = format!("it answers a packet with status {}", ack.replies[bad]);
                 return Err(Broken { bad: Some(bad), reason });

@@ -8,19 +8,17 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::block::OpenBlock;
-use super::datanode;
 use super::filesystem::Client;
 use super::packet::{CHUNK_BYTES, PACKET_BYTES};
 use super::pipeline::{self, Broken, SetUp, Stage};
 use super::wire::{
     AbandonBlockRequest, AddBlockRequest, Block, BlockAnswer, CompleteRequest, Empty, Flag, FsyncRequest, LocatedBlock,
-    UpdateBlockRequest, UpdatePipelineRequest,
 };
 use super::writer::Shared;
-use crate::{Faults, HdfsError, HdfsErrorKind};
+use crate::{HdfsError, HdfsErrorKind};
 
 /// Nodes that may fail one after the other before a block is given up.
-const ATTEMPTS_MAX: usize = 8;
+pub(super) const ATTEMPTS_MAX: usize = 8;
 /// Nodes give a silent client up after 60 s.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(20);
 /// Between two questions whether a file is complete: first, and at most.
@@ -168,7 +166,8 @@ impl Driver {
     }
 
     async fn finish_block(&mut self) -> Result<(), HdfsError> {
-        self.seal(false);
+        // Before the end, not with it: a block that is recovered while it ends is ended without being synced.
+        self.seal(self.is_synced);
         self.until_acked().await?;
         let bytes = self.offset + self.buffer.len() as u64;
         if let Some(block) = &mut self.block {
@@ -203,7 +202,7 @@ impl Driver {
         Ok(())
     }
 
-    fn error(&self, kind: HdfsErrorKind, detail: String) -> HdfsError {
+    pub(super) fn error(&self, kind: HdfsErrorKind, detail: String) -> HdfsError {
         HdfsError { kind, operation: "write", path: self.path.clone(), peer: String::new(), detail }
     }
 
@@ -265,7 +264,7 @@ impl Driver {
         }
     }
 
-    fn set_up<'a>(
+    pub(super) fn set_up<'a>(
         &'a self,
         stage: Stage,
         located: &'a LocatedBlock,
@@ -278,68 +277,5 @@ impl Driver {
         let (by_hostname, timeout) = (options.by_hostname, options.connect_timeout);
         let client = &self.client.namenodes.client;
         SetUp { stage, client, located, block, places, generation, acked, sent, by_hostname, timeout }
-    }
-
-    /// Goes on with the nodes that are left.
-    async fn recover(&mut self, broken: Broken) -> Result<(), HdfsError> {
-        let Some(mut open) = self.block.take() else { return Ok(()) };
-        let mut broken = broken;
-        open.unacked.retain(|packet| packet.sequence >= 0);
-        for _ in 0..ATTEMPTS_MAX {
-            let is_closing = open.unacked.front().is_some_and(|packet| packet.is_last);
-            let stage = if is_closing { Stage::CloseRecovery } else { Stage::Recovery };
-            let sent = open.unacked.back().map_or(open.acked, |packet| packet.end.max(open.acked));
-            let mut block = Block { bytes: Some(open.acked), ..open.block.clone() };
-            if broken.bad.is_none() {
-                let probe = self.set_up(stage, &open.located, &block, &open.places, 0, (0, 0));
-                broken.bad = pipeline::find_silent(&probe).await.or(Some(0));
-            }
-            if let Some(bad) = broken.bad.filter(|bad| *bad < open.places.len()) {
-                let place = open.places.remove(bad);
-                self.client.exclude(&place.node, &self.path, &broken.reason);
-            }
-            if open.places.is_empty() {
-                break;
-            }
-            let client = self.client.namenodes.client.clone();
-            let request = UpdateBlockRequest { block: Some(block.clone()), client: client.clone() };
-            let what = ("write", self.path.as_str());
-            let answer: BlockAnswer = self.client.namenodes.call(what, "updateBlockForPipeline", &request).await?;
-            let located = answer.block.unwrap_or_default();
-            let generation = located.block.as_ref().map_or(0, |block| block.generation);
-            let set_up = self.set_up(stage, &located, &block, &open.places, generation, (open.acked, sent));
-            let link = match pipeline::set_up(&set_up).await {
-                Ok(link) => link,
-                Err(next) => {
-                    broken = next;
-                    continue;
-                }
-            };
-            let old = Some(block.clone());
-            block.generation = generation;
-            let request = UpdatePipelineRequest {
-                client,
-                old,
-                new: Some(block.clone()),
-                nodes: open.places.iter().map(|place| place.node.clone()).collect(),
-                storage_ids: open.places.iter().map(|place| place.storage_id.clone()).collect(),
-            };
-            self.client.namenodes.call::<Empty>(what, "updatePipeline", &request).await?;
-            if is_closing {
-                open.unacked.clear();
-            }
-            (open.block, open.located) = (block, located);
-            open.resume(link);
-            let first = &open.places[0].node;
-            let first = datanode::address(first, self.client.options.by_hostname);
-            tracing::info!(path = %self.path, nodes = open.places.len(), first, "a block goes on with the nodes that are left");
-            self.block = Some(open);
-            self.client.options.faults.count(Faults::FEWER_COPIES);
-            return Ok(());
-        }
-        Err(self.error(
-            HdfsErrorKind::Unavailable,
-            format!("no DataNode of the block is left; the last: {}", broken.reason),
-        ))
     }
 }

@@ -173,7 +173,7 @@ impl FileSystem for NativeHdfs {
             buffer_sent: 0,
             offset: 0,
             length: 0,
-            is_synced: false,
+            is_synced: options.sync_blocks,
             is_known: false,
         };
         let task = tokio::spawn(async move {

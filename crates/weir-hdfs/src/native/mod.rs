@@ -18,6 +18,7 @@ mod options;
 mod packet;
 mod pipeline;
 mod reader;
+mod recovery;
 mod wire;
 mod writer;
 
