@@ -71,8 +71,9 @@ impl NativeReader {
             let address = format!("{host}:{}", place.node.ipc_port);
             let request = BlockRequest { block: block.block.clone() };
             let id = fastrand::u128(..).to_be_bytes();
+            let times = (options.connect_timeout, options.connect_timeout);
             let asked = async {
-                let opened = Connection::open(&address, &options.user, DATANODE_PROTOCOL, &id, options.connect_timeout);
+                let opened = Connection::open(&address, &options.user, DATANODE_PROTOCOL, &id, times);
                 let connection = opened.await.ok()?;
                 let call = Call { id: 0, retry: 0, client_id: &id, method: "getReplicaVisibleLength" };
                 LengthAnswer::decode(connection.call(&call, &request).await.ok()?).ok()
