@@ -23,6 +23,8 @@ pub(super) const ATTEMPTS_MAX: usize = 8;
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(20);
 /// Between two questions whether a file is complete: first, and at most.
 const COMPLETE_BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
+/// Between two questions for a block while the one before has no copy that the NameNode knows of.
+const BLOCK_BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(400));
 
 /// What a writer asks for.
 pub(super) enum Command {
@@ -242,6 +244,8 @@ impl Driver {
     }
 
     async fn add_block(&self) -> Result<LocatedBlock, HdfsError> {
+        let deadline = Instant::now() + self.client.options.namenode_timeout;
+        let mut back_off = BLOCK_BACK_OFF.0;
         loop {
             let excluded = self.client.excluded.listed();
             let is_anybody_excluded = !excluded.is_empty();
@@ -258,6 +262,14 @@ impl Driver {
                 // Nobody is left: those that failed get another chance.
                 Err(error) if is_anybody_excluded && error.detail.contains("could only be") => {
                     self.client.excluded.forget();
+                }
+                // DataNodes tell of a finished block a moment later, or with their next heartbeat.
+                Err(error)
+                    if error.detail.starts_with("NotReplicatedYetException")
+                        && Instant::now() + back_off < deadline =>
+                {
+                    tokio::time::sleep(back_off).await;
+                    back_off = (back_off * 2).min(BLOCK_BACK_OFF.1);
                 }
                 Err(error) => return Err(error),
             }

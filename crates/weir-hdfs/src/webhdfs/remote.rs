@@ -79,6 +79,8 @@ pub(crate) fn class(exception: &str, message: &str) -> (HdfsErrorKind, bool) {
         "IllegalArgumentException" if message.contains("\"op\"") || message.contains("Invalid operation") => {
             Kind::Unsupported
         }
+        // The block before has no copy yet that the NameNode knows of.
+        "NotReplicatedYetException" => Kind::Unavailable,
         // No class of their own: nodes are full, down or excluded, and the NameNode does not say which.
         _ if message.contains("could only be written to") || message.contains("Failed to find datanode") => {
             Kind::Unavailable
