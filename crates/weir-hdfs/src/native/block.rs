@@ -10,7 +10,7 @@ use super::datanode::Link;
 use super::frame;
 use super::packet::{self, Packet};
 use super::pipeline::{Broken, Place};
-use super::wire::{Block, LocatedBlock, PipelineAck};
+use super::wire::{Block, DatanodeId, LocatedBlock, PipelineAck};
 
 /// Sequence number of packets that only show that we live.
 const HEARTBEAT: i64 = -1;
@@ -21,6 +21,8 @@ pub(super) struct OpenBlock {
     /// With the generation that is valid now.
     pub(super) block: Block,
     pub(super) places: Vec<Place>,
+    /// Nodes that were left out without proof.
+    pub(super) guessed: Vec<DatanodeId>,
     pub(super) link: Link,
     /// Packets without an acknowledgement, oldest first.
     pub(super) unacked: VecDeque<Packet>,
@@ -41,6 +43,7 @@ impl OpenBlock {
             located,
             block,
             places,
+            guessed: Vec::new(),
             link,
             unacked: VecDeque::new(),
             unsent: (0, 0),
@@ -82,6 +85,16 @@ impl OpenBlock {
     fn heard(&mut self) {
         self.heard = Instant::now();
         self.excused = self.heard;
+    }
+
+    /// Whom to leave out where every node answers, and yet something stands still: a disk, or the way from one to the next. It
+    /// cannot be known which. The last: the NameNode sorts by distance from us, and every other choice is no better.
+    pub(super) fn guess(&mut self) -> usize {
+        let last = self.places.len().saturating_sub(1);
+        if last > 0 {
+            self.guessed.push(self.places[last].node.clone());
+        }
+        last
     }
 
     /// Waits for as long again, where disks are what is waited for, for `sync_timeout` at most; else `false`.

@@ -228,7 +228,7 @@ impl Driver {
             };
             let bad = match broken.bad {
                 Some(bad) => bad,
-                None => pipeline::find_silent(&set_up).await.unwrap_or(0),
+                None => pipeline::find_silent(&set_up).await.unwrap_or(places.len() - 1),
             };
             self.client.exclude(&places[bad].node, &self.path, &broken.reason);
             reason = broken.reason;

@@ -13,6 +13,13 @@ impl Driver {
         pipeline::find_silent(&probe).await
     }
 
+    /// The trouble was with the node that was left last: those that were left out before it, by guess, did nothing.
+    fn forgive(&self, open: &mut OpenBlock) {
+        for node in open.guessed.drain(..) {
+            self.client.excluded.forgive(&node);
+        }
+    }
+
     /// Goes on with the nodes that are left.
     pub(super) async fn recover(&mut self, broken: Broken) -> Result<(), HdfsError> {
         let Some(mut open) = self.block.take() else { return Ok(()) };
@@ -32,13 +39,17 @@ impl Driver {
             let mut block = Block { bytes: Some(open.acked), ..open.block.clone() };
             let bad = match broken.bad {
                 Some(bad) => bad,
-                None => self.find_silent(&open).await.unwrap_or(0),
+                None => match self.find_silent(&open).await {
+                    Some(silent) => silent,
+                    None => open.guess(),
+                },
             };
             if bad < open.places.len() {
                 let place = open.places.remove(bad);
                 self.client.exclude(&place.node, &self.path, &broken.reason);
             }
             if open.places.is_empty() {
+                self.forgive(&mut open);
                 break;
             }
             let client = self.client.namenodes.client.clone();
