@@ -69,18 +69,29 @@ impl Driver {
             match command {
                 Command::Data(bytes) => self.data(bytes).await?,
                 Command::Flush { sync, done } => {
-                    self.flush(sync).await?;
+                    let flushed = self.flush(sync).await;
+                    self.told(flushed)?;
                     let _ = done.send(());
                 }
                 Command::Close { done } => {
-                    self.finish_block().await?;
-                    self.complete().await?;
+                    let closed = self.close().await;
+                    self.told(closed)?;
                     let _ = done.send(self.length);
                     return Ok(());
                 }
             }
         }
         Ok(())
+    }
+
+    /// Sets an error before whoever asked hears, by the end of `done`, that there is one.
+    fn told(&self, result: Result<(), HdfsError>) -> Result<(), HdfsError> {
+        result.inspect_err(|error| self.shared.fail(error.clone()))
+    }
+
+    async fn close(&mut self) -> Result<(), HdfsError> {
+        self.finish_block().await?;
+        self.complete().await
     }
 
     /// The next command; packets go on meanwhile.
