@@ -222,7 +222,8 @@ impl FileSystem for NativeHdfs {
         let request = RenameRequest { from: from.to_owned(), to: to.to_owned(), overwrite: false };
         // A server that restarted meanwhile does not know the call again: then the source is gone and the target is there.
         let before = self.status(from).await?;
-        let renamed = self.client.namenodes.call::<Empty>(("rename", from), "rename2", &request).await;
+        let both = format!("{from} to {to}");
+        let renamed = self.client.namenodes.call::<Empty>(("rename", &both), "rename2", &request).await;
         let Err(error) = renamed else { return Ok(()) };
         if let (HdfsErrorKind::NotFound | HdfsErrorKind::Timeout | HdfsErrorKind::Unavailable, Some(before)) =
             (error.kind, before)

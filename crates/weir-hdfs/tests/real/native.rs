@@ -108,6 +108,7 @@ async fn leases_and_names(files: &NativeHdfs) -> Result<(), Failed> {
     assert_eq!(got(files, "/left", 0).await?, b"synced");
     let taken = files.rename("/left", "/flushed").await.expect_err("the name is taken");
     assert_eq!(taken.kind, HdfsErrorKind::AlreadyExists, "{taken}");
+    assert!(taken.to_string().starts_with("cannot rename /left to /flushed"), "{taken}");
     files.make_directories("/here", None).await?;
     files.rename("/left", "/here/left").await?;
     assert_eq!(files.status("/left").await?, None);
