@@ -149,8 +149,9 @@ impl FileSystem for NativeHdfs {
             path: path.to_owned(),
             masked: Some(Permission { bits: options.permission.unwrap_or(0o644).into() }),
             client: self.client.namenodes.client.clone(),
-            // 1: create, 2: overwrite.
-            flags: if options.overwrite { 3 } else { 1 },
+            // 1: create, 2: overwrite, 0x80: copies even where the directory has a policy of erasure coding, of which nothing is
+            // known here.
+            flags: 0x80 | if options.overwrite { 3 } else { 1 },
             parents: !options.parent_must_exist,
             replication,
             block_bytes,
