@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, sleep_until};
 
 use super::datanode::Link;
 use super::frame;
+use super::options::NativeOptions;
 use super::packet::{self, Packet};
 use super::pipeline::{Broken, Place};
 use super::wire::{Block, DatanodeId, LocatedBlock, PipelineAck};
@@ -23,6 +24,8 @@ pub(super) struct OpenBlock {
     pub(super) places: Vec<Place>,
     /// Nodes that were left out without proof.
     pub(super) guessed: Vec<DatanodeId>,
+    /// Whether the only node that is left was found too slow.
+    pub(super) is_known_slow: bool,
     pub(super) link: Link,
     /// Packets without an acknowledgement, oldest first.
     pub(super) unacked: VecDeque<Packet>,
@@ -35,6 +38,23 @@ pub(super) struct OpenBlock {
     heard: Instant,
     /// The same, or when the silence was last found to have a reason.
     excused: Instant,
+    pace: Pace,
+}
+
+/// A time over which is counted what is acknowledged. It is over early when all is that was owed at its begin.
+struct Pace {
+    since: Instant,
+    /// Of the last packet that was owed then.
+    sequence: i64,
+    bytes: usize,
+    is_too_slow: bool,
+}
+
+impl Pace {
+    fn begin(unacked: &VecDeque<Packet>) -> Self {
+        let sequence = unacked.back().map_or(HEARTBEAT, |packet| packet.sequence);
+        Self { since: Instant::now(), sequence, bytes: 0, is_too_slow: false }
+    }
 }
 
 impl OpenBlock {
@@ -44,6 +64,7 @@ impl OpenBlock {
             block,
             places,
             guessed: Vec::new(),
+            is_known_slow: false,
             link,
             unacked: VecDeque::new(),
             unsent: (0, 0),
@@ -51,6 +72,7 @@ impl OpenBlock {
             next_sequence: 0,
             heard: Instant::now(),
             excused: Instant::now(),
+            pace: Pace::begin(&VecDeque::new()),
         }
     }
 
@@ -70,16 +92,19 @@ impl OpenBlock {
     }
 
     fn queue(&mut self, packet: Packet) {
-        if self.unacked.is_empty() {
-            self.heard();
-        }
+        let is_first = self.unacked.is_empty();
         self.unacked.push_back(packet);
+        if is_first {
+            self.heard();
+            self.pace = Pace::begin(&self.unacked);
+        }
     }
 
     /// Goes on with a new pipeline: everything unacknowledged is sent again.
     pub(super) fn resume(&mut self, link: Link) {
         (self.link, self.unsent) = (link, (0, 0));
         self.heard();
+        self.pace = Pace::begin(&self.unacked);
     }
 
     fn heard(&mut self) {
@@ -108,7 +133,8 @@ impl OpenBlock {
     }
 
     /// Does what can be done first: sends a part, or takes acknowledgements, whose new bytes it returns. Safe to cancel.
-    pub(super) async fn step(&mut self, timeout: Duration) -> Result<usize, Broken> {
+    pub(super) async fn step(&mut self, options: &NativeOptions) -> Result<usize, Broken> {
+        let timeout = options.write_timeout;
         let (mut input, mut output) = self.link.stream.split();
         let (sent, position) = self.unsent;
         let next = self.unacked.get(sent);
@@ -125,11 +151,31 @@ impl OpenBlock {
                 self.unsent = if done { (sent + 1, 0) } else { (sent, position) };
                 Ok(0)
             }
-            () = tokio::time::sleep_until(self.excused + timeout), if !self.unacked.is_empty() => {
+            () = sleep_until(self.excused + timeout), if !self.unacked.is_empty() => {
                 let silence = self.heard.elapsed().as_secs_f32();
                 Err(Broken { bad: None, reason: format!("no acknowledgement for {silence:.1} s") })
             }
+            () = sleep_until(self.pace.since + timeout), if !self.unacked.is_empty() => self.judge_pace(options),
         }
+    }
+
+    fn judge_pace(&mut self, options: &NativeOptions) -> Result<usize, Broken> {
+        let time = options.write_timeout.as_secs_f64();
+        let bytes_min = (f64::from(options.bytes_per_second_min) * time) as usize;
+        let bytes = self.pace.bytes;
+        // That disks are waited for is measured by another patience.
+        let is_synced = self.unacked.front().is_some_and(|packet| packet.is_synced);
+        self.pace = Pace::begin(&self.unacked);
+        if is_synced || bytes >= bytes_min {
+            return Ok(0);
+        }
+        self.pace.is_too_slow = true;
+        Err(Broken { bad: None, reason: format!("only {bytes} bytes were acknowledged within {time:.1} s") })
+    }
+
+    /// Whether the only node that is left was just found too slow, which is better than none.
+    pub(super) fn is_slow_alone(&self) -> bool {
+        self.pace.is_too_slow && self.places.len() == 1
     }
 
     fn take_acks(&mut self) -> Result<usize, Broken> {
@@ -150,6 +196,10 @@ impl OpenBlock {
                 self.unsent.0 -= 1;
                 self.acked = self.acked.max(packet.end);
                 bytes += packet.new_bytes;
+                self.pace.bytes += packet.wire.len();
+                if packet.sequence >= self.pace.sequence {
+                    self.pace = Pace::begin(&self.unacked);
+                }
             }
         }
         Ok(bytes)

@@ -96,12 +96,12 @@ impl Driver {
 
     /// The next command; packets go on meanwhile.
     async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result<Option<Command>, HdfsError> {
-        let timeout = self.client.options.write_timeout;
+        let client = self.client.clone();
         loop {
             let Some(block) = &mut self.block else { return Ok(commands.recv().await) };
             let step = tokio::select! {
                 command = commands.recv() => return Ok(command),
-                step = block.step(timeout) => step,
+                step = block.step(&client.options) => step,
                 () = tokio::time::sleep(HEARTBEAT_EVERY), if block.unacked.is_empty() => {
                     block.push_heartbeat();
                     continue;
@@ -120,9 +120,9 @@ impl Driver {
     }
 
     async fn until_acked(&mut self) -> Result<(), HdfsError> {
-        let timeout = self.client.options.write_timeout;
+        let client = self.client.clone();
         while let Some(block) = self.block.as_mut().filter(|block| !block.unacked.is_empty()) {
-            let step = block.step(timeout).await;
+            let step = block.step(&client.options).await;
             self.stepped(step).await?;
         }
         Ok(())

@@ -26,7 +26,13 @@ impl Driver {
         let mut broken = broken;
         if broken.bad.is_none() {
             broken.bad = self.find_silent(&open).await;
-            if broken.bad.is_none() && open.excuse(self.client.options.sync_timeout) {
+            let is_borne = broken.bad.is_none() && open.is_slow_alone();
+            if is_borne && !open.is_known_slow {
+                open.is_known_slow = true;
+                self.client.exclude(&open.places[0].node, &self.path, &broken.reason);
+                self.forgive(&mut open);
+            }
+            if is_borne || broken.bad.is_none() && open.excuse(self.client.options.sync_timeout) {
                 self.block = Some(open);
                 return Ok(());
             }
