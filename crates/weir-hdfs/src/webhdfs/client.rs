@@ -94,7 +94,10 @@ impl Client {
 
     /// Asks until a NameNode answers, 30 s at most.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, HdfsError> {
-        let deadline = Instant::now() + self.options.namenode_timeout;
+        self.call_until(call, Instant::now() + self.options.namenode_timeout).await
+    }
+
+    async fn call_until(&self, call: &Call<'_>, deadline: Instant) -> Result<Answer, HdfsError> {
         let count = self.options.addresses.len();
         let (mut pause, mut unknown) = (PAUSE, false);
         for attempt in 1.. {
@@ -198,8 +201,9 @@ impl Client {
         url
     }
 
-    /// Asks the NameNode for a DataNode that takes a connection.
+    /// Asks the NameNode for a DataNode that takes a connection; within the time of one call, however many are made.
     pub(super) async fn datanode(&self, call: &Call<'_>) -> Result<Url, HdfsError> {
+        let deadline = Instant::now() + self.options.namenode_timeout;
         let mut last = None;
         for pick in 0..PICKS {
             let mut call = call.clone();
@@ -208,8 +212,12 @@ impl Client {
             if pick + 1 < PICKS {
                 call.query.extend(self.excluded.listed().map(|listed| ("excludedatanodes", listed)));
             }
-            let answer = match self.call(&call).await {
-                Err(error) if error.kind == HdfsErrorKind::Unavailable && pick + 1 < PICKS => {
+            let answer = match self.call_until(&call, deadline).await {
+                Err(error)
+                    if error.kind == HdfsErrorKind::Unavailable
+                        && pick + 1 < PICKS
+                        && Instant::now() + PAUSE < deadline =>
+                {
                     last = Some(error);
                     continue;
                 }
@@ -226,6 +234,9 @@ impl Client {
                     self.exclude(&url, &detail).await;
                     last = Some(error(HdfsErrorKind::Unavailable, call.operation, call.path, &node, detail));
                 }
+            }
+            if Instant::now() >= deadline {
+                break;
             }
         }
         let nobody = || {
