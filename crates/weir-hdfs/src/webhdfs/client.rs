@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Method, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use tokio::net::{TcpStream, lookup_host};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::authentication::{Authenticator, chain};
@@ -39,6 +41,8 @@ pub(super) struct Client {
     pub(super) options: WebHdfsOptions,
     pub(super) authenticator: Authenticator,
     pub(super) excluded: Excluded,
+    /// Where bodies are sent from, whoever waits for them: where the client was made, or first used.
+    pub(super) runtime: OnceLock<Handle>,
     /// Index of the NameNode that answered last.
     active: AtomicUsize,
 }
@@ -89,7 +93,8 @@ impl Client {
         let http = builder.build().map_err(WebHdfsError::Client)?;
         let authenticator = Authenticator::new(options.authentication.clone(), options.user());
         let excluded = Excluded::new(options.excluded_time);
-        Ok(Self { http, options, authenticator, excluded, active: AtomicUsize::new(0) })
+        let runtime = Handle::try_current().map_or_else(|_| OnceLock::new(), OnceLock::from);
+        Ok(Self { http, options, authenticator, excluded, runtime, active: AtomicUsize::new(0) })
     }
 
     /// Asks until a NameNode answers, 30 s at most.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Url};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -77,7 +78,7 @@ impl Stream for Body {
 }
 
 impl Upload {
-    /// Begins to send; the runtime goes on with it.
+    /// Begins to send; the client's runtime goes on with it.
     pub(super) fn begin(client: &Arc<Client>, method: Method, operation: &'static str, path: &str, url: Url) -> Self {
         let (sender, queue) = mpsc::channel(PIECES_MAX);
         let shared =
@@ -93,7 +94,7 @@ impl Upload {
             room: Arc::new(Semaphore::new(queue_bytes as usize)),
             queue_bytes,
             shared,
-            task: tokio::spawn(work),
+            task: client.runtime.get_or_init(Handle::current).spawn(work),
             stalled_after: client.options.write_timeout,
         }
     }
