@@ -17,8 +17,8 @@ pub struct NativeOptions {
     pub namenode_timeout: Duration,
     /// How long DataNodes may be silent while they owe an answer. Default 10 s.
     pub write_timeout: Duration,
-    /// How fast a block must be acknowledged at least, in bytes a second, while more than that is under way; measured over
-    /// `write_timeout`. A block below it goes on without one of its nodes: a guess, the last, as only their sum is seen; with
+    /// How fast a block must be acknowledged at least, in bytes a second, measured over `write_timeout` while something
+    /// that was owed at its begin still is. A block below it goes on without one of its nodes: a guess, the last, as only their sum is seen; with
     /// one node left it goes on as slowly as that is. 0 for never. Default 16 KiB: a node that acknowledges a packet just
     /// before its silence would be too long makes 7 KiB, each of 32 files over a line of 10 Mbit/s makes 39 KiB.
     pub bytes_per_second_min: u32,

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{CONNECTION, CONTENT_TYPE, LOCATION};
 use reqwest::{Method, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use tokio::net::{TcpStream, lookup_host};
@@ -263,6 +263,16 @@ impl Client {
             Ok(Err(cause)) => Err(cause.to_string()),
             Err(_) => Err(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())),
         }
+    }
+
+    /// Whether the server of `url` says anything at all, be it that it does not know what we mean.
+    pub(super) async fn answers(&self, url: &Url) -> bool {
+        let mut any = url.clone();
+        any.set_path("/webhdfs/v1/");
+        any.set_query(None);
+        // A connection of its own: one that is kept may have died.
+        let request = self.http.get(any).header(CONNECTION, "close");
+        matches!(timeout(CONNECT_TIMEOUT, request.send()).await, Ok(Ok(_)))
     }
 
     /// Does not use the DataNode of `url` for a while.

@@ -4,7 +4,8 @@
 //! own client, so that it is the one that survives other DataNodes. What is ours: a NameNode that does not answer or is not
 //! active gives way to the next one; a DataNode that does not answer is not asked again for [`WebHdfsOptions::excluded_time`]
 //! (the NameNode goes on listing it for ten minutes); a body that stands still for [`WebHdfsOptions::write_timeout`] is an
-//! error.
+//! error, if the DataNode that takes it does not answer; if it does, it waits for another one behind it, and has
+//! [`WebHdfsOptions::pipeline_timeout`] to notice.
 //!
 //! What the protocol does not have, and what is done instead:
 //! - *flush, sync*: the request is ended, which completes the file, and the next write begins an APPEND. Files are made with
