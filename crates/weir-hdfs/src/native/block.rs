@@ -141,6 +141,8 @@ impl OpenBlock {
         let part = next.map_or(&[][..], |packet| &packet.wire[position..]);
         let failed = |error: std::io::Error| Broken { bad: Some(0), reason: error.to_string() };
         tokio::select! {
+            // What has come counts before how long it took.
+            biased;
             filled = frame::fill(&mut input, &mut self.link.received) => {
                 filled.map_err(failed)?;
                 self.take_acks()
@@ -152,6 +154,7 @@ impl OpenBlock {
                 Ok(0)
             }
             () = sleep_until(self.excused + timeout), if !self.unacked.is_empty() => {
+                self.pace.is_too_slow = false;
                 let silence = self.heard.elapsed().as_secs_f32();
                 Err(Broken { bad: None, reason: format!("no acknowledgement for {silence:.1} s") })
             }

@@ -20,6 +20,8 @@ mod packet;
 mod pipeline;
 mod reader;
 mod recovery;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod writer;
 
