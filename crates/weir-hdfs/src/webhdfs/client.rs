@@ -86,6 +86,11 @@ impl Client {
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true);
+        // A body that stands still is judged by us; TCP would cut it after 30 s, whoever is alive.
+        #[cfg(target_os = "linux")]
+        {
+            builder = builder.tcp_user_timeout(options.pipeline_timeout + options.write_timeout);
+        }
         builder = builder.tls_backend_preconfigured(match options.tls {
             true => tls::configuration(options.authorities_file.as_deref())?,
             false => tls::trusting_nobody()?,
