@@ -30,6 +30,7 @@ fn files_and_faults() -> Result<(), Failed> {
             several_blocks_come_back(cluster, &files).await?;
             leases_and_names(&files).await?;
             a_missing_directory_is_a_fence(&files).await?;
+            a_striped_directory_gets_copies(cluster, &files).await?;
             a_datanode_is_silent(cluster, &files).await?;
             a_datanode_dies(cluster, &files).await
         })
@@ -131,6 +132,19 @@ async fn a_missing_directory_is_a_fence(files: &NativeHdfs) -> Result<(), Failed
     files.create("/fenced/taken/in-time", &options).await?.close().await?;
     files.create("/fenced/own/late", &CreateOptions::default()).await?.close().await?;
     assert_eq!(files.status("/fenced/own/late").await?.map(|status| status.bytes), Some(0));
+    Ok(())
+}
+
+/// Scenario: a directory has a policy of erasure coding.
+/// Guarantees: a file written into it has copies, and is what was written.
+async fn a_striped_directory_gets_copies(cluster: &Cluster, files: &NativeHdfs) -> Result<(), Failed> {
+    let (policy, body) = ("XOR-2-1-1024k", body(3 * BLOCK_BYTES as usize / 2));
+    files.make_directories("/striped", None).await?;
+    cluster.erasure_coding(&["-enablePolicy", "-policy", policy])?;
+    cluster.erasure_coding(&["-setPolicy", "-path", "/striped", "-policy", policy])?;
+    put(files, "/striped/a", &body, 2).await?;
+    assert!(got(files, "/striped/a", 0).await? == body, "it is not what was written");
+    assert_eq!(files.status("/striped/a").await?.map(|status| status.replication), Some(2));
     Ok(())
 }
 
