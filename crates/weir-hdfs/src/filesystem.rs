@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::HdfsError;
 
 /// How a file is made.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CreateOptions {
     /// Number of copies; the cluster's default if absent.
     pub replication: Option<u16>,
@@ -21,6 +21,24 @@ pub struct CreateOptions {
     pub permission: Option<u16>,
     /// Whether it is an error if the directory is not there, as of Unix; else it is made with those above it, as Hadoop does.
     pub parent_must_exist: bool,
+    /// Whether each block is on the disks of its DataNodes when it is complete (WebHDFS: `SYNC_BLOCK`), so that a file that
+    /// was closed outlives a power cut of all of them; else it is in their page caches, which the system writes out within
+    /// half a minute or so. It costs a wait for the slowest of the disks at the end of each block: the time in which that one
+    /// writes a block. Default: it is. A local file always is.
+    pub sync_blocks: bool,
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        Self {
+            replication: None,
+            block_bytes: None,
+            overwrite: false,
+            permission: None,
+            parent_must_exist: false,
+            sync_blocks: true,
+        }
+    }
 }
 
 /// What is known of a path.

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::frame::{self, FRAME_BYTES_MAX, invalid};
 use super::wire::{ConnectionContext, RequestHeader, RpcRequestHeader, RpcResponseHeader, UserInformation};
@@ -25,12 +26,21 @@ const FRAMES_MAX: usize = 64;
 pub(super) enum Failure {
     /// The connection, which is of no further use; whether the call was carried out is not known.
     Broken(String),
+    /// Nothing came over the connection for so long, whatever it was asked; it is of no further use.
+    Silent(Duration),
     /// The server's exception: its class without the package, and the first line of its message.
     Remote { class: String, message: String },
 }
 
 type Answer = Result<BytesMut, Failure>;
-type Pending = Arc<Mutex<Option<HashMap<i32, oneshot::Sender<Answer>>>>>;
+type Pending = Arc<Mutex<State>>;
+
+struct State {
+    /// Calls without an answer; `None` once broken.
+    waiting: Option<HashMap<i32, oneshot::Sender<Answer>>>,
+    /// When the last answer came.
+    heard: Instant,
+}
 
 /// What a call is.
 pub(super) struct Call<'a> {
@@ -43,9 +53,10 @@ pub(super) struct Call<'a> {
 /// Ends when dropped.
 pub(super) struct Connection {
     frames: mpsc::Sender<Vec<u8>>,
-    /// `None` once broken. Guards the map alone.
+    /// Never held over an await.
     pending: Pending,
     protocol: &'static str,
+    silence_max: Duration,
     task: AbortHandle,
 }
 
@@ -77,12 +88,13 @@ fn header(call: &Call<'_>) -> Vec<u8> {
 }
 
 impl Connection {
+    /// `timeout` is for the connection, `silence_max` for answers.
     pub(super) async fn open(
         address: &str,
         user: &str,
         protocol: &'static str,
         client_id: &[u8],
-        timeout: Duration,
+        (timeout, silence_max): (Duration, Duration),
     ) -> io::Result<Self> {
         let connect = tokio::time::timeout(timeout, TcpStream::connect(address));
         let stream = connect.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it does not answer"))??;
@@ -96,13 +108,18 @@ impl Connection {
         let call = Call { id: CONTEXT, retry: -1, client_id, method: "" };
         first.extend(framed(&[header(&call), context.encode_length_delimited_to_vec()]));
         let (frames, queue) = mpsc::channel(FRAMES_MAX);
-        let pending: Pending = Arc::new(Mutex::new(Some(HashMap::new())));
+        let pending: Pending = Arc::new(Mutex::new(State { waiting: Some(HashMap::new()), heard: Instant::now() }));
         let task = tokio::spawn(run(stream, first, queue, pending.clone())).abort_handle();
-        Ok(Self { frames, pending, protocol, task })
+        Ok(Self { frames, pending, protocol, silence_max, task })
     }
 
     pub(super) fn is_broken(&self) -> bool {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).waiting.is_none()
+    }
+
+    fn break_off(&self, reason: &str) {
+        self.task.abort();
+        fail_all(&self.pending, reason);
     }
 
     /// The answer, undecoded. Cancelled, the call may be carried out all the same.
@@ -112,14 +129,46 @@ impl Connection {
         self.pending
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .waiting
             .as_mut()
             .ok_or_else(broken)?
             .insert(call.id, sender);
         let what = RequestHeader { method: call.method.to_owned(), protocol: self.protocol.to_owned(), version: 1 };
         let frame =
             framed(&[header(call), what.encode_length_delimited_to_vec(), request.encode_length_delimited_to_vec()]);
-        self.frames.send(frame).await.map_err(|_| broken())?;
-        answer.await.unwrap_or_else(|_| Err(broken()))
+        let since = Instant::now();
+        let answered = async {
+            self.frames.send(frame).await.map_err(|_| broken())?;
+            answer.await.unwrap_or_else(|_| Err(broken()))
+        };
+        tokio::select! {
+            biased;
+            answer = answered => answer,
+            () = self.silent(since) => {
+                // Whoever else waits here waits for nothing.
+                self.break_off(&format!("it was silent for {:?}", self.silence_max));
+                Err(Failure::Silent(self.silence_max))
+            }
+        }
+    }
+
+    /// Ends when nothing has come for too long since then. A server that answers others is only slow with this one.
+    async fn silent(&self, since: Instant) {
+        loop {
+            let heard = self.pending.lock().unwrap_or_else(PoisonError::into_inner).heard;
+            let until = heard.max(since) + self.silence_max;
+            if until <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(until).await;
+        }
+    }
+}
+
+fn fail_all(pending: &Pending, reason: &str) {
+    let waiting = pending.lock().unwrap_or_else(PoisonError::into_inner).waiting.take();
+    for (_, sender) in waiting.into_iter().flatten() {
+        let _ = sender.send(Err(Failure::Broken(reason.to_owned())));
     }
 }
 
@@ -148,10 +197,7 @@ async fn run(stream: TcpStream, first: Vec<u8>, mut queue: mpsc::Receiver<Vec<u8
     };
     let outcome: io::Result<()> = tokio::select! { sent = sent => sent, received = received => received };
     let reason = outcome.err().map_or_else(|| "the connection was closed".to_owned(), |error| error.to_string());
-    let waiting = pending.lock().unwrap_or_else(PoisonError::into_inner).take();
-    for (_, sender) in waiting.into_iter().flatten() {
-        let _ = sender.send(Err(Failure::Broken(reason.clone())));
-    }
+    fail_all(&pending, &reason);
 }
 
 fn answered(buffer: &mut BytesMut, pending: &Pending) -> io::Result<()> {
@@ -171,8 +217,9 @@ fn answered(buffer: &mut BytesMut, pending: &Pending) -> io::Result<()> {
         }
         Err(Failure::Remote { class, message })
     };
-    let waiting = pending.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(|map| map.remove(&id));
-    if let Some(sender) = waiting {
+    let mut state = pending.lock().unwrap_or_else(PoisonError::into_inner);
+    state.heard = Instant::now();
+    if let Some(sender) = state.waiting.as_mut().and_then(|map| map.remove(&id)) {
         let _ = sender.send(answer);
     }
     Ok(())

@@ -8,23 +8,23 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::block::OpenBlock;
-use super::datanode;
 use super::filesystem::Client;
 use super::packet::{CHUNK_BYTES, PACKET_BYTES};
 use super::pipeline::{self, Broken, SetUp, Stage};
 use super::wire::{
     AbandonBlockRequest, AddBlockRequest, Block, BlockAnswer, CompleteRequest, Empty, Flag, FsyncRequest, LocatedBlock,
-    UpdateBlockRequest, UpdatePipelineRequest,
 };
 use super::writer::Shared;
-use crate::{Faults, HdfsError, HdfsErrorKind};
+use crate::{HdfsError, HdfsErrorKind};
 
 /// Nodes that may fail one after the other before a block is given up.
-const ATTEMPTS_MAX: usize = 8;
+pub(super) const ATTEMPTS_MAX: usize = 8;
 /// Nodes give a silent client up after 60 s.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(20);
 /// Between two questions whether a file is complete: first, and at most.
 const COMPLETE_BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
+/// Between two questions for a block while the one before has no copy that the NameNode knows of.
+const BLOCK_BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(400));
 
 /// What a writer asks for.
 pub(super) enum Command {
@@ -69,12 +69,13 @@ impl Driver {
             match command {
                 Command::Data(bytes) => self.data(bytes).await?,
                 Command::Flush { sync, done } => {
-                    self.flush(sync).await?;
+                    let flushed = self.flush(sync).await;
+                    self.told(flushed)?;
                     let _ = done.send(());
                 }
                 Command::Close { done } => {
-                    self.finish_block().await?;
-                    self.complete().await?;
+                    let closed = self.close().await;
+                    self.told(closed)?;
                     let _ = done.send(self.length);
                     return Ok(());
                 }
@@ -83,14 +84,24 @@ impl Driver {
         Ok(())
     }
 
+    /// Sets an error before whoever asked hears, by the end of `done`, that there is one.
+    fn told(&self, result: Result<(), HdfsError>) -> Result<(), HdfsError> {
+        result.inspect_err(|error| self.shared.fail(error.clone()))
+    }
+
+    async fn close(&mut self) -> Result<(), HdfsError> {
+        self.finish_block().await?;
+        self.complete().await
+    }
+
     /// The next command; packets go on meanwhile.
     async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result<Option<Command>, HdfsError> {
-        let timeout = self.client.options.write_timeout;
+        let client = self.client.clone();
         loop {
             let Some(block) = &mut self.block else { return Ok(commands.recv().await) };
             let step = tokio::select! {
                 command = commands.recv() => return Ok(command),
-                step = block.step(timeout) => step,
+                step = block.step(&client.options) => step,
                 () = tokio::time::sleep(HEARTBEAT_EVERY), if block.unacked.is_empty() => {
                     block.push_heartbeat();
                     continue;
@@ -109,9 +120,9 @@ impl Driver {
     }
 
     async fn until_acked(&mut self) -> Result<(), HdfsError> {
-        let timeout = self.client.options.write_timeout;
+        let client = self.client.clone();
         while let Some(block) = self.block.as_mut().filter(|block| !block.unacked.is_empty()) {
-            let step = block.step(timeout).await;
+            let step = block.step(&client.options).await;
             self.stepped(step).await?;
         }
         Ok(())
@@ -168,7 +179,8 @@ impl Driver {
     }
 
     async fn finish_block(&mut self) -> Result<(), HdfsError> {
-        self.seal(false);
+        // Before the end, not with it: a block that is recovered while it ends is ended without being synced.
+        self.seal(self.is_synced);
         self.until_acked().await?;
         let bytes = self.offset + self.buffer.len() as u64;
         if let Some(block) = &mut self.block {
@@ -203,7 +215,7 @@ impl Driver {
         Ok(())
     }
 
-    fn error(&self, kind: HdfsErrorKind, detail: String) -> HdfsError {
+    pub(super) fn error(&self, kind: HdfsErrorKind, detail: String) -> HdfsError {
         HdfsError { kind, operation: "write", path: self.path.clone(), peer: String::new(), detail }
     }
 
@@ -227,7 +239,7 @@ impl Driver {
             };
             let bad = match broken.bad {
                 Some(bad) => bad,
-                None => pipeline::find_silent(&set_up).await.unwrap_or(0),
+                None => pipeline::find_silent(&set_up).await.unwrap_or(places.len() - 1),
             };
             self.client.exclude(&places[bad].node, &self.path, &broken.reason);
             reason = broken.reason;
@@ -243,6 +255,8 @@ impl Driver {
     }
 
     async fn add_block(&self) -> Result<LocatedBlock, HdfsError> {
+        let deadline = Instant::now() + self.client.options.namenode_timeout;
+        let mut back_off = BLOCK_BACK_OFF.0;
         loop {
             let excluded = self.client.excluded.listed();
             let is_anybody_excluded = !excluded.is_empty();
@@ -260,12 +274,20 @@ impl Driver {
                 Err(error) if is_anybody_excluded && error.detail.contains("could only be") => {
                     self.client.excluded.forget();
                 }
+                // DataNodes tell of a finished block a moment later, or with their next heartbeat.
+                Err(error)
+                    if error.detail.starts_with("NotReplicatedYetException")
+                        && Instant::now() + back_off < deadline =>
+                {
+                    tokio::time::sleep(back_off).await;
+                    back_off = (back_off * 2).min(BLOCK_BACK_OFF.1);
+                }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn set_up<'a>(
+    pub(super) fn set_up<'a>(
         &'a self,
         stage: Stage,
         located: &'a LocatedBlock,
@@ -278,68 +300,5 @@ impl Driver {
         let (by_hostname, timeout) = (options.by_hostname, options.connect_timeout);
         let client = &self.client.namenodes.client;
         SetUp { stage, client, located, block, places, generation, acked, sent, by_hostname, timeout }
-    }
-
-    /// Goes on with the nodes that are left.
-    async fn recover(&mut self, broken: Broken) -> Result<(), HdfsError> {
-        let Some(mut open) = self.block.take() else { return Ok(()) };
-        let mut broken = broken;
-        open.unacked.retain(|packet| packet.sequence >= 0);
-        for _ in 0..ATTEMPTS_MAX {
-            let is_closing = open.unacked.front().is_some_and(|packet| packet.is_last);
-            let stage = if is_closing { Stage::CloseRecovery } else { Stage::Recovery };
-            let sent = open.unacked.back().map_or(open.acked, |packet| packet.end.max(open.acked));
-            let mut block = Block { bytes: Some(open.acked), ..open.block.clone() };
-            if broken.bad.is_none() {
-                let probe = self.set_up(stage, &open.located, &block, &open.places, 0, (0, 0));
-                broken.bad = pipeline::find_silent(&probe).await.or(Some(0));
-            }
-            if let Some(bad) = broken.bad.filter(|bad| *bad < open.places.len()) {
-                let place = open.places.remove(bad);
-                self.client.exclude(&place.node, &self.path, &broken.reason);
-            }
-            if open.places.is_empty() {
-                break;
-            }
-            let client = self.client.namenodes.client.clone();
-            let request = UpdateBlockRequest { block: Some(block.clone()), client: client.clone() };
-            let what = ("write", self.path.as_str());
-            let answer: BlockAnswer = self.client.namenodes.call(what, "updateBlockForPipeline", &request).await?;
-            let located = answer.block.unwrap_or_default();
-            let generation = located.block.as_ref().map_or(0, |block| block.generation);
-            let set_up = self.set_up(stage, &located, &block, &open.places, generation, (open.acked, sent));
-            let link = match pipeline::set_up(&set_up).await {
-                Ok(link) => link,
-                Err(next) => {
-                    broken = next;
-                    continue;
-                }
-            };
-            let old = Some(block.clone());
-            block.generation = generation;
-            let request = UpdatePipelineRequest {
-                client,
-                old,
-                new: Some(block.clone()),
-                nodes: open.places.iter().map(|place| place.node.clone()).collect(),
-                storage_ids: open.places.iter().map(|place| place.storage_id.clone()).collect(),
-            };
-            self.client.namenodes.call::<Empty>(what, "updatePipeline", &request).await?;
-            if is_closing {
-                open.unacked.clear();
-            }
-            (open.block, open.located) = (block, located);
-            open.resume(link);
-            let first = &open.places[0].node;
-            let first = datanode::address(first, self.client.options.by_hostname);
-            tracing::info!(path = %self.path, nodes = open.places.len(), first, "a block goes on with the nodes that are left");
-            self.block = Some(open);
-            self.client.options.faults.count(Faults::FEWER_COPIES);
-            return Ok(());
-        }
-        Err(self.error(
-            HdfsErrorKind::Unavailable,
-            format!("no DataNode of the block is left; the last: {}", broken.reason),
-        ))
     }
 }

@@ -37,6 +37,12 @@ impl Excluded {
         nodes.iter().map(|(_, node)| Datanode { id: Some(node.clone()), location: rack() }).collect()
     }
 
+    /// It was not that one.
+    pub(super) fn forgive(&self, node: &DatanodeId) {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        nodes.retain(|(_, other)| other.uuid != node.uuid);
+    }
+
     /// There is nobody else: they get another chance.
     pub(super) fn forget(&self) {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner).clear();

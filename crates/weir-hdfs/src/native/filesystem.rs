@@ -149,9 +149,10 @@ impl FileSystem for NativeHdfs {
             path: path.to_owned(),
             masked: Some(Permission { bits: options.permission.unwrap_or(0o644).into() }),
             client: self.client.namenodes.client.clone(),
-            // 1: create, 2: overwrite.
-            flags: if options.overwrite { 3 } else { 1 },
-            parents: true,
+            // 1: create, 2: overwrite, 0x80: copies even where the directory has a policy of erasure coding, of which nothing is
+            // known here.
+            flags: 0x80 | if options.overwrite { 3 } else { 1 },
+            parents: !options.parent_must_exist,
             replication,
             block_bytes,
         };
@@ -173,7 +174,7 @@ impl FileSystem for NativeHdfs {
             buffer_sent: 0,
             offset: 0,
             length: 0,
-            is_synced: false,
+            is_synced: options.sync_blocks,
             is_known: false,
         };
         let task = tokio::spawn(async move {
@@ -222,7 +223,8 @@ impl FileSystem for NativeHdfs {
         let request = RenameRequest { from: from.to_owned(), to: to.to_owned(), overwrite: false };
         // A server that restarted meanwhile does not know the call again: then the source is gone and the target is there.
         let before = self.status(from).await?;
-        let renamed = self.client.namenodes.call::<Empty>(("rename", from), "rename2", &request).await;
+        let both = format!("{from} to {to}");
+        let renamed = self.client.namenodes.call::<Empty>(("rename", &both), "rename2", &request).await;
         let Err(error) = renamed else { return Ok(()) };
         if let (HdfsErrorKind::NotFound | HdfsErrorKind::Timeout | HdfsErrorKind::Unavailable, Some(before)) =
             (error.kind, before)

@@ -4,7 +4,8 @@
 //! NameNode makes up for the missing copy later. A node that failed is kept out of new blocks for a minute, for all files.
 //!
 //! It does *not* replace a DataNode within a block (`replace-datanode-on-failure`), does not speak Kerberos, encrypt or
-//! protect data transfer, and does not read erasure-coded files: use WebHDFS there.
+//! protect data transfer, and does not read erasure-coded files: use WebHDFS there. What it writes has copies, whatever policy
+//! of erasure coding its directory has.
 
 mod block;
 mod connection;
@@ -18,6 +19,9 @@ mod options;
 mod packet;
 mod pipeline;
 mod reader;
+mod recovery;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod writer;
 

@@ -1,5 +1,6 @@
 //! Calls to the NameNodes of a name service, whichever is active.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,6 +15,9 @@ use crate::webhdfs::remote;
 use crate::{HdfsError, HdfsErrorKind};
 
 const PROTOCOL: &str = "org.apache.hadoop.hdfs.protocol.ClientProtocol";
+/// How long a NameNode may be silent before another one is asked: a full collection of its memory may take some seconds. A
+/// third of the time of a call, if that is less: one that hangs leaves time for two more.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Between two attempts: first, and at most. A NameNode that comes back is found within a second.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
@@ -23,14 +27,23 @@ pub(super) struct NameNodes {
     user: String,
     timeout: Duration,
     connect_timeout: Duration,
+    silence_max: Duration,
     /// Servers know a repeated call by it and the call's id.
     client_id: [u8; 16],
     /// The name under which leases are held.
     pub(super) client: String,
     next_call: AtomicI32,
     active: AtomicUsize,
-    /// The connection and whose it is. Held while one is opened, so that one is opened.
-    connection: Mutex<Option<(usize, Arc<Connection>)>>,
+    /// Held while a connection is opened, so that one is opened.
+    slot: Mutex<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// The connection and whose it is.
+    open: Option<(usize, Arc<Connection>)>,
+    /// To whom none could be opened: when that was known last, and why.
+    failed: HashMap<usize, (Instant, String)>,
 }
 
 impl NameNodes {
@@ -41,11 +54,12 @@ impl NameNodes {
             user: options.user.clone(),
             timeout: options.namenode_timeout,
             connect_timeout: options.connect_timeout,
+            silence_max: SILENCE_MAX.min(options.namenode_timeout / 3),
             client_id,
             client: format!("weir_{:032x}", u128::from_be_bytes(client_id)),
             next_call: AtomicI32::new(0),
             active: AtomicUsize::new(0),
-            connection: Mutex::new(None),
+            slot: Mutex::default(),
         }
     }
 
@@ -64,60 +78,89 @@ impl NameNodes {
         let deadline = Instant::now() + self.timeout;
         let (mut retry, mut back_off) = (0, BACK_OFF.0);
         loop {
-            let active = self.active.load(Ordering::Relaxed) % self.addresses.len();
             let call = Call { id, retry, client_id: &self.client_id, method };
-            let attempt = tokio::time::timeout_at(deadline, self.attempt(active, &call, request)).await;
-            let (kind, again, detail) = match attempt {
-                Ok(Ok(mut answer)) => {
+            let (asked, answer) = self.attempt(&call, request, deadline).await;
+            let (kind, again, detail) = match answer {
+                Ok(mut answer) => {
                     let decoded = A::decode(&mut answer);
                     match decoded {
                         Ok(answer) => return Ok(answer),
                         Err(error) => (HdfsErrorKind::Other, false, format!("it answers what is no answer: {error}")),
                     }
                 }
-                Ok(Err(Failure::Broken(reason))) => (HdfsErrorKind::Unavailable, true, reason),
-                Ok(Err(Failure::Remote { class, message })) => {
+                Err(Failure::Broken(reason)) => (HdfsErrorKind::Unavailable, true, reason),
+                Err(Failure::Silent(time)) => (HdfsErrorKind::Timeout, true, format!("no answer within {time:.1?}")),
+                Err(Failure::Remote { class, message }) => {
                     let (kind, again) = remote::class(&class, &message);
                     let again = again || waits && kind == HdfsErrorKind::SafeMode;
                     (kind, again, format!("{class}: {message}"))
                 }
-                Err(_) => (HdfsErrorKind::Timeout, false, format!("no answer within {:?}", self.timeout)),
             };
             if !again || Instant::now() + back_off >= deadline {
-                let peer = self.addresses[active].clone();
+                let peer = self.addresses[asked].clone();
                 return Err(HdfsError { kind, operation, path: path.to_owned(), peer, detail });
             }
-            if matches!(kind, HdfsErrorKind::Standby | HdfsErrorKind::Unavailable) {
-                let next = (active + 1) % self.addresses.len();
-                let _ = self.active.compare_exchange(active, next, Ordering::Relaxed, Ordering::Relaxed);
+            if matches!(kind, HdfsErrorKind::Standby | HdfsErrorKind::Unavailable | HdfsErrorKind::Timeout) {
+                self.leave(asked);
             }
             tokio::time::sleep(back_off).await;
             (retry, back_off) = (retry + 1, (back_off * 2).min(BACK_OFF.1));
         }
     }
 
-    async fn attempt(
-        &self,
-        active: usize,
-        call: &Call<'_>,
-        request: &impl Message,
-    ) -> Result<bytes::BytesMut, Failure> {
-        let connection = self.connected(active).await?;
-        connection.call(call, request).await
+    /// Asks another one next, unless somebody was quicker to say so.
+    fn leave(&self, asked: usize) {
+        let next = (asked + 1) % self.addresses.len();
+        let _ = self.active.compare_exchange(asked, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    async fn connected(&self, active: usize) -> Result<Arc<Connection>, Failure> {
-        let mut slot = self.connection.lock().await;
-        if let Some((of, connection)) = &*slot
+    /// Whom it asked, and the answer.
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        request: &impl Message,
+        deadline: Instant,
+    ) -> (usize, Result<bytes::BytesMut, Failure>) {
+        let late = || Err(Failure::Silent(self.timeout));
+        let (asked, connection) = match tokio::time::timeout_at(deadline, self.connected()).await {
+            Ok(Ok(found)) => found,
+            Ok(Err((asked, reason))) => return (asked, Err(Failure::Broken(reason))),
+            Err(_) => return (self.active.load(Ordering::Relaxed), late()),
+        };
+        let answer = tokio::time::timeout_at(deadline, connection.call(call, request)).await;
+        (asked, answer.unwrap_or_else(|_| late()))
+    }
+
+    /// The connection that all share, or why there is none to whom.
+    async fn connected(&self) -> Result<(usize, Arc<Connection>), (usize, String)> {
+        let since = Instant::now();
+        let mut slot = self.slot.lock().await;
+        // Whoever held the lock may have found out that another one is active.
+        let active = self.active.load(Ordering::Relaxed);
+        if let Some((of, connection)) = &slot.open
             && *of == active
             && !connection.is_broken()
         {
-            return Ok(connection.clone());
+            return Ok((active, connection.clone()));
         }
-        let address = &self.addresses[active];
-        let opened = Connection::open(address, &self.user, PROTOCOL, &self.client_id, self.connect_timeout).await;
-        let connection = Arc::new(opened.map_err(|error| Failure::Broken(error.to_string()))?);
-        *slot = Some((active, connection.clone()));
-        Ok(connection)
+        // All who waited for the same attempt share how it ended.
+        if let Some((when, reason)) = slot.failed.get(&active)
+            && *when >= since
+        {
+            return Err((active, reason.clone()));
+        }
+        let (address, times) = (&self.addresses[active], (self.connect_timeout, self.silence_max));
+        match Connection::open(address, &self.user, PROTOCOL, &self.client_id, times).await {
+            Ok(connection) => {
+                let connection = Arc::new(connection);
+                slot.open = Some((active, connection.clone()));
+                Ok((active, connection))
+            }
+            Err(error) => {
+                slot.failed.insert(active, (Instant::now(), error.to_string()));
+                self.leave(active);
+                Err((active, error.to_string()))
+            }
+        }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Packet {
     /// Bytes that no packet before it had.
     pub(super) new_bytes: usize,
     pub(super) is_last: bool,
+    /// Whether it is acknowledged only when the block is on disk so far.
+    pub(super) is_synced: bool,
     /// As it is sent.
     pub(super) wire: Bytes,
 }

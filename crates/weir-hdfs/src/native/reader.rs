@@ -21,13 +21,23 @@ const DATANODE_PROTOCOL: &str = "org.apache.hadoop.hdfs.protocol.ClientDatanodeP
 /// Blocks are asked for by this much of the file: 8 of the usual size, 150 KB of answer with the smallest allowed.
 const AHEAD_BYTES: u64 = 1 << 30;
 
+/// A copy of a block being read.
+struct Current {
+    /// Of its node, as it was asked for.
+    address: String,
+    link: Link,
+    /// Where the block ends in the file.
+    end: u64,
+    /// 0: no sums.
+    chunk_bytes: usize,
+}
+
 pub(super) struct NativeReader {
     client: Arc<Client>,
     path: String,
     offset: u64,
     blocks: Vec<LocatedBlock>,
-    /// The connection, where the block ends in the file, and the size of its chunks (0: no sums).
-    current: Option<(Link, u64, usize)>,
+    current: Option<Current>,
     /// Nodes of the block at `offset` that failed.
     failed: Vec<String>,
 }
@@ -71,8 +81,9 @@ impl NativeReader {
             let address = format!("{host}:{}", place.node.ipc_port);
             let request = BlockRequest { block: block.block.clone() };
             let id = fastrand::u128(..).to_be_bytes();
+            let times = (options.connect_timeout, options.connect_timeout);
             let asked = async {
-                let opened = Connection::open(&address, &options.user, DATANODE_PROTOCOL, &id, options.connect_timeout);
+                let opened = Connection::open(&address, &options.user, DATANODE_PROTOCOL, &id, times);
                 let connection = opened.await.ok()?;
                 let call = Call { id: 0, retry: 0, client_id: &id, method: "getReplicaVisibleLength" };
                 LengthAnswer::decode(connection.call(&call, &request).await.ok()?).ok()
@@ -106,14 +117,15 @@ impl NativeReader {
             match asked {
                 Ok(Ok((link, answer))) if answer.status == 0 => {
                     let sums = answer.checksum.and_then(|info| info.checksum).unwrap_or_default();
-                    match sums.kind {
-                        0 => self.current = Some((link, end, 0)),
-                        2 => self.current = Some((link, end, sums.chunk_bytes.max(1) as usize)),
+                    let chunk_bytes = match sums.kind {
+                        0 => 0,
+                        2 => sums.chunk_bytes.max(1) as usize,
                         kind => {
                             let detail = format!("its checksums are of type {kind}, not CRC32C: use WebHDFS");
                             return Err(self.error(HdfsErrorKind::Unsupported, &address, detail));
                         }
-                    }
+                    };
+                    self.current = Some(Current { address, link, end, chunk_bytes });
                     return Ok(true);
                 }
                 Ok(Ok((_, answer))) => reason = answer.message.unwrap_or_default(),
@@ -137,7 +149,7 @@ impl NativeReader {
 
     /// The next data of the current block; empty if the packet had none for us.
     async fn next_packet(&mut self) -> io::Result<Bytes> {
-        let Some((link, end, chunk_bytes)) = &mut self.current else { return Ok(Bytes::new()) };
+        let Some(Current { link, end, chunk_bytes, .. }) = &mut self.current else { return Ok(Bytes::new()) };
         let begin = self.blocks.iter().rfind(|block| block.offset <= self.offset).map_or(0, |block| block.offset);
         let (header, sums, mut data) = loop {
             if let Some(packet) = packet::take(&mut link.received)? {
@@ -177,8 +189,7 @@ impl FileReader for NativeReader {
                 return Ok(None);
             }
             let timeout = self.client.options.write_timeout;
-            let peer = self.current.as_ref().and_then(|(link, ..)| link.stream.peer_addr().ok());
-            let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
+            let peer = self.current.as_ref().map(|current| current.address.clone()).unwrap_or_default();
             let reason = match tokio::time::timeout(timeout, self.next_packet()).await {
                 Ok(Ok(data)) if data.is_empty() => continue,
                 Ok(Ok(data)) => return Ok(Some(data)),

@@ -36,7 +36,7 @@ impl Shared {
     }
 
     pub(super) fn fail(&self, error: HdfsError) {
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.window.close();
     }
 }

@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{CONNECTION, CONTENT_TYPE, LOCATION};
 use reqwest::{Method, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use tokio::net::{TcpStream, lookup_host};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::authentication::{Authenticator, chain};
@@ -39,6 +41,8 @@ pub(super) struct Client {
     pub(super) options: WebHdfsOptions,
     pub(super) authenticator: Authenticator,
     pub(super) excluded: Excluded,
+    /// Where bodies are sent from, whoever waits for them: where the client was made, or first used.
+    pub(super) runtime: OnceLock<Handle>,
     /// Index of the NameNode that answered last.
     active: AtomicUsize,
 }
@@ -82,6 +86,11 @@ impl Client {
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true);
+        // A body that stands still is judged by us; TCP would cut it after 30 s, whoever is alive.
+        #[cfg(target_os = "linux")]
+        {
+            builder = builder.tcp_user_timeout(options.pipeline_timeout + options.write_timeout);
+        }
         builder = builder.tls_backend_preconfigured(match options.tls {
             true => tls::configuration(options.authorities_file.as_deref())?,
             false => tls::trusting_nobody()?,
@@ -89,12 +98,16 @@ impl Client {
         let http = builder.build().map_err(WebHdfsError::Client)?;
         let authenticator = Authenticator::new(options.authentication.clone(), options.user());
         let excluded = Excluded::new(options.excluded_time);
-        Ok(Self { http, options, authenticator, excluded, active: AtomicUsize::new(0) })
+        let runtime = Handle::try_current().map_or_else(|_| OnceLock::new(), OnceLock::from);
+        Ok(Self { http, options, authenticator, excluded, runtime, active: AtomicUsize::new(0) })
     }
 
     /// Asks until a NameNode answers, 30 s at most.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, HdfsError> {
-        let deadline = Instant::now() + self.options.namenode_timeout;
+        self.call_until(call, Instant::now() + self.options.namenode_timeout).await
+    }
+
+    async fn call_until(&self, call: &Call<'_>, deadline: Instant) -> Result<Answer, HdfsError> {
         let count = self.options.addresses.len();
         let (mut pause, mut unknown) = (PAUSE, false);
         for attempt in 1.. {
@@ -198,8 +211,9 @@ impl Client {
         url
     }
 
-    /// Asks the NameNode for a DataNode that takes a connection.
+    /// Asks the NameNode for a DataNode that takes a connection; within the time of one call, however many are made.
     pub(super) async fn datanode(&self, call: &Call<'_>) -> Result<Url, HdfsError> {
+        let deadline = Instant::now() + self.options.namenode_timeout;
         let mut last = None;
         for pick in 0..PICKS {
             let mut call = call.clone();
@@ -208,8 +222,12 @@ impl Client {
             if pick + 1 < PICKS {
                 call.query.extend(self.excluded.listed().map(|listed| ("excludedatanodes", listed)));
             }
-            let answer = match self.call(&call).await {
-                Err(error) if error.kind == HdfsErrorKind::Unavailable && pick + 1 < PICKS => {
+            let answer = match self.call_until(&call, deadline).await {
+                Err(error)
+                    if error.kind == HdfsErrorKind::Unavailable
+                        && pick + 1 < PICKS
+                        && Instant::now() + PAUSE < deadline =>
+                {
                     last = Some(error);
                     continue;
                 }
@@ -226,6 +244,9 @@ impl Client {
                     self.exclude(&url, &detail).await;
                     last = Some(error(HdfsErrorKind::Unavailable, call.operation, call.path, &node, detail));
                 }
+            }
+            if Instant::now() >= deadline {
+                break;
             }
         }
         let nobody = || {
@@ -247,6 +268,16 @@ impl Client {
             Ok(Err(cause)) => Err(cause.to_string()),
             Err(_) => Err(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())),
         }
+    }
+
+    /// Whether the server of `url` says anything at all, be it that it does not know what we mean.
+    pub(super) async fn answers(&self, url: &Url) -> bool {
+        let mut any = url.clone();
+        any.set_path("/webhdfs/v1/");
+        any.set_query(None);
+        // A connection of its own: one that is kept may have died.
+        let request = self.http.get(any).header(CONNECTION, "close");
+        matches!(timeout(CONNECT_TIMEOUT, request.send()).await, Ok(Ok(_)))
     }
 
     /// Does not use the DataNode of `url` for a while.

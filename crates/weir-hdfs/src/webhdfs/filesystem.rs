@@ -82,9 +82,10 @@ impl FileSystem for WebHdfs {
         let mut query = vec![
             ("overwrite", options.overwrite.to_string()),
             ("createparent", (!options.parent_must_exist).to_string()),
-            // Every block is on disk when it is complete.
-            ("createflag", "CREATE,SYNC_BLOCK".to_owned()),
         ];
+        if options.sync_blocks {
+            query.push(("createflag", "CREATE,SYNC_BLOCK".to_owned()));
+        }
         query.extend(options.replication.map(|count| ("replication", count.to_string())));
         query.extend(options.block_bytes.map(|bytes| ("blocksize", bytes.to_string())));
         query.extend(permission(options.permission));

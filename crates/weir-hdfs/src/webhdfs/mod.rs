@@ -4,11 +4,12 @@
 //! own client, so that it is the one that survives other DataNodes. What is ours: a NameNode that does not answer or is not
 //! active gives way to the next one; a DataNode that does not answer is not asked again for [`WebHdfsOptions::excluded_time`]
 //! (the NameNode goes on listing it for ten minutes); a body that stands still for [`WebHdfsOptions::write_timeout`] is an
-//! error.
+//! error, if the DataNode that takes it does not answer; if it does, it waits for another one behind it, and has
+//! [`WebHdfsOptions::pipeline_timeout`] to notice.
 //!
 //! What the protocol does not have, and what is done instead:
 //! - *flush, sync*: the request is ended, which completes the file, and the next write begins an APPEND. Files are made with
-//!   `SYNC_BLOCK`, so what comes before the first of them is on the disks of all DataNodes when it returns. APPEND has no such
+//!   `SYNC_BLOCK` (unless [`CreateOptions`](crate::CreateOptions) says otherwise), so what comes before the first of them is on the disks of all DataNodes when it returns. APPEND has no such
 //!   flag: from then on bytes are as durable as `dfs.datanode.synconclose` makes them, in the memory of all DataNodes if that
 //!   is off. A sink that never flushes before closing is not concerned.
 //! - *errors of a create*: a file that is there is reported by `create`; what only the DataNode finds (no permission, no

@@ -35,8 +35,13 @@ pub struct WebHdfsOptions {
     pub authentication: Authentication,
     /// How long a call may take over all NameNodes, and how long a file may take to be completed. 30 s.
     pub namenode_timeout: Duration,
-    /// How long a file being written or read may stand still. 10 s.
+    /// How long a file being written or read may stand still. 10 s. Then a DataNode that does not answer is left; one that
+    /// does has `pipeline_timeout`.
     pub write_timeout: Duration,
+    /// How long a file being written may stand still on a DataNode that answers: it waits for another one, which its own client
+    /// gives up after 60 s and 5 s for each copy (`dfs.client.socket-timeout`), to go on with those that are left. To leave it
+    /// earlier is of no use: the next DataNode is given the silent one as well, where there are no more than copies. 90 s.
+    pub pipeline_timeout: Duration,
     /// How long a DataNode that failed is not asked again. 60 s.
     pub excluded_time: Duration,
     /// Bytes of a file that wait to be sent, at most. 4 MiB.
@@ -57,6 +62,7 @@ impl WebHdfsOptions {
             authentication: Authentication::Simple,
             namenode_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(10),
+            pipeline_timeout: Duration::from_secs(90),
             excluded_time: Duration::from_secs(60),
             queue_bytes: 4 << 20,
             faults: Faults::default(),

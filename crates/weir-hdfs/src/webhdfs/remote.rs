@@ -79,13 +79,53 @@ pub(crate) fn class(exception: &str, message: &str) -> (HdfsErrorKind, bool) {
         "IllegalArgumentException" if message.contains("\"op\"") || message.contains("Invalid operation") => {
             Kind::Unsupported
         }
-        // No class of their own: nodes are full, down or excluded, and the NameNode does not say which.
-        _ if message.contains("could only be written to") || message.contains("Failed to find datanode") => {
-            Kind::Unavailable
+        // The block before has no copy yet that the NameNode knows of.
+        "NotReplicatedYetException" => Kind::Unavailable,
+        // No class of their own. Nodes run and none is left out: none has room (or all refuse, being too busy).
+        _ if is_nowhere(message)
+            && message.contains("no node(s) are excluded")
+            && !message.contains(" 0 datanode(s)") =>
+        {
+            Kind::NoSpace
         }
+        // Nodes are full, down or excluded, and the NameNode does not say which.
+        _ if is_nowhere(message) || message.contains("Failed to find datanode") => Kind::Unavailable,
         _ if message.contains("out of space") || message.contains("No space left") => Kind::NoSpace,
         _ if message.contains("All datanodes") || message.contains("Unable to create new block") => Kind::Unavailable,
         _ => Kind::Other,
     };
     (kind, false)
+}
+
+/// Whether no node is found for a block; the second is Hadoop 2's.
+fn is_nowhere(message: &str) -> bool {
+    message.contains("could only be written to") || message.contains("could only be replicated to")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: no node is found for a block: all run and none is excluded, some are excluded, none runs; in the words of
+    /// Hadoop 3 and 2.
+    /// Guarantees: only the first is a lack of space, for which no other transport is worth trying.
+    #[test]
+    fn full_disks_are_told_from_dead_nodes() {
+        for begin in [
+            "File /f could only be written to 0 of the 1 minReplication nodes.",
+            "File /f could only be replicated to 0 nodes instead of minReplication (=1). ",
+        ] {
+            for (running, excluded, kind) in [
+                (3, "no", HdfsErrorKind::NoSpace),
+                (10, "no", HdfsErrorKind::NoSpace),
+                (3, "1", HdfsErrorKind::Unavailable),
+                (0, "no", HdfsErrorKind::Unavailable),
+            ] {
+                let rest = format!(
+                    "There are {running} datanode(s) running and {excluded} node(s) are excluded in this operation."
+                );
+                assert_eq!(class("IOException", &format!("{begin} {rest}")), (kind, false), "{rest}");
+            }
+        }
+    }
 }

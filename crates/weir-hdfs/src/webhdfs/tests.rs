@@ -20,6 +20,8 @@ enum Answer {
     Cut,
     /// The body is never read, and nothing is said.
     Silence,
+    /// The body is read only after so long; then it is well.
+    Late(Duration),
 }
 
 /// A server of one answer per connection.
@@ -75,6 +77,16 @@ async fn serve(mut socket: TcpStream, seen: Arc<Mutex<Vec<String>>>, script: Arc
         }
         Some(Answer::Cut) | None => {}
         Some(Answer::Silence) => std::future::pending().await,
+        Some(Answer::Late(time)) => {
+            tokio::time::sleep(time).await;
+            let (mut body, mut buffer) = (request, [0; 4096]);
+            // A body in pieces ends with an empty one.
+            while !body.ends_with(b"\r\n0\r\n\r\n") {
+                let count = socket.read(&mut buffer).await.expect("the body");
+                body.extend_from_slice(&buffer[..count]);
+            }
+            let _ = socket.write_all(b"HTTP/1.1 201 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+        }
     }
 }
 
@@ -89,11 +101,16 @@ fn exception(class: &str, message: &str) -> Answer {
 }
 
 fn client(servers: &[&Scripted]) -> WebHdfs {
+    client_with(servers, |_| {})
+}
+
+fn client_with(servers: &[&Scripted], change: impl FnOnce(&mut WebHdfsOptions)) -> WebHdfs {
     let addresses = servers.iter().map(|server| server.address.to_string()).collect();
     let mut options = WebHdfsOptions::new(addresses, false);
     options.user = Some("weir".to_owned());
     (options.write_timeout, options.queue_bytes) = (Duration::from_millis(300), 64 << 10);
     (options.namenode_timeout, options.excluded_time) = (Duration::from_secs(5), Duration::from_secs(60));
+    change(&mut options);
     WebHdfs::new(options).expect("a client")
 }
 
@@ -158,6 +175,74 @@ async fn a_body_that_stands_still_ends_in_time() {
     writer.write(Bytes::from_static(b"seven b")).await.expect("queued");
     assert_eq!(writer.close().await.expect("closed"), 7);
     assert!(namenode.seen().last().expect("asked").contains("excludedatanodes=127.0.0.1"), "{:?}", namenode.seen());
+}
+
+/// Scenario: a DataNode takes nothing of a body for a while, but answers when it is asked anything: one behind it is silent.
+/// Guarantees: it is waited for, and the file is written; where that takes too long the file fails, and the DataNode is not
+/// left out for what it did not do.
+#[tokio::test]
+async fn a_datanode_that_answers_has_time() {
+    let late = Answer::Late(Duration::from_millis(1500));
+    let answers = std::iter::repeat_n(Answer::Status(400, String::new()), 64);
+    let busy = Scripted::start([late].into_iter().chain(answers.clone())).await;
+    let stuck = Scripted::start([Answer::Silence].into_iter().chain(answers)).await;
+    let at = |node: &Scripted| ok(&format!(r#"{{"Location":"http://{}/webhdfs/v1/f?op=CREATE"}}"#, node.address));
+    let missing = || exception("FileNotFoundException", "File does not exist: /f");
+    let namenode = Scripted::start([missing(), at(&busy), missing(), at(&stuck), missing(), at(&stuck)]).await;
+    let files = client_with(&[&namenode], |options| options.namenode_timeout = Duration::from_millis(500));
+    let mut writer = files.create("/f", &CreateOptions::default()).await.expect("begun");
+    writer.write(Bytes::from_static(b"seven b")).await.expect("queued");
+    assert_eq!(writer.close().await.expect("closed"), 7);
+    let files = client_with(&[&namenode], |options| options.pipeline_timeout = Duration::from_millis(900));
+    let mut writer = files.create("/f", &CreateOptions::default()).await.expect("begun");
+    let error = loop {
+        if let Err(error) = writer.write(Bytes::from(vec![0; 64 << 10])).await {
+            break error;
+        }
+    };
+    assert_eq!(error.kind, HdfsErrorKind::Timeout, "{error}");
+    assert!(error.to_string().contains("though it answers"), "{error}");
+    files.create("/f", &CreateOptions::default()).await.expect("begun");
+    assert!(!namenode.seen().iter().any(|line| line.contains("excludedatanodes")), "{:?}", namenode.seen());
+}
+
+/// Scenario: a NameNode closes every connection.
+/// Guarantees: the search for a DataNode ends with the time of one call, not of as many as there are picks.
+#[tokio::test]
+async fn a_search_for_a_datanode_ends_in_time() {
+    let namenode = Scripted::start([]).await;
+    let files = client_with(&[&namenode], |options| options.namenode_timeout = Duration::from_millis(300));
+    let options = CreateOptions { overwrite: true, ..CreateOptions::default() };
+    let error = files.create("/f", &options).await.err().expect("nobody answers");
+    assert_eq!(error.kind, HdfsErrorKind::Unavailable, "{error}");
+    assert!(namenode.seen().len() < 8, "{:?}", namenode.seen());
+}
+
+/// Scenario: a file is appended to after a flush, from a runtime that stops as soon as the bytes are queued.
+/// Guarantees: they are sent all the same, from the runtime that the client was made on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_move_on_the_clients_runtime() {
+    let node = Scripted::start([Answer::Late(Duration::ZERO), Answer::Late(Duration::ZERO)]).await;
+    let at = |op: &str| ok(&format!(r#"{{"Location":"http://{}/webhdfs/v1/f?op={op}"}}"#, node.address));
+    let namenode = Scripted::start([at("CREATE"), at("APPEND")]).await;
+    let files = client(&[&namenode]);
+    let options = CreateOptions { overwrite: true, ..CreateOptions::default() };
+    let mut writer = files.create("/f", &options).await.expect("begun");
+    writer.write(Bytes::from_static(b"one")).await.expect("queued");
+    writer.flush().await.expect("flushed");
+    let other = tokio::task::spawn_blocking(move || {
+        let other = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        other.block_on(writer.write(Bytes::from_static(b"two"))).expect("queued");
+        (other, writer)
+    });
+    let (other, writer) = other.await.expect("no panic");
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !node.seen().iter().any(|line| line.starts_with("POST")) {
+        assert!(std::time::Instant::now() < deadline, "nothing was sent: {:?}", node.seen());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(writer.close().await.expect("closed"), 6);
+    other.shutdown_background();
 }
 
 /// Scenario: a DataNode refuses in the middle of a body; another answers with something that is no exception.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Url};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -31,7 +32,7 @@ pub(super) struct Upload {
     queue_bytes: u32,
     shared: Arc<Shared>,
     task: JoinHandle<Result<(), HdfsError>>,
-    stalled_after: Duration,
+    client: Arc<Client>,
 }
 
 type Piece = (Bytes, OwnedSemaphorePermit);
@@ -77,7 +78,7 @@ impl Stream for Body {
 }
 
 impl Upload {
-    /// Begins to send; the runtime goes on with it.
+    /// Begins to send; the client's runtime goes on with it.
     pub(super) fn begin(client: &Arc<Client>, method: Method, operation: &'static str, path: &str, url: Url) -> Self {
         let (sender, queue) = mpsc::channel(PIECES_MAX);
         let shared =
@@ -93,8 +94,8 @@ impl Upload {
             room: Arc::new(Semaphore::new(queue_bytes as usize)),
             queue_bytes,
             shared,
-            task: tokio::spawn(work),
-            stalled_after: client.options.write_timeout,
+            task: client.runtime.get_or_init(Handle::current).spawn(work),
+            client: Arc::clone(client),
         }
     }
 
@@ -117,7 +118,7 @@ impl Upload {
             queue.send((bytes, room)).await
         };
         // That nobody takes it any more is what the task says better.
-        match self.patiently(work, self.stalled_after).await? {
+        match self.patiently(work, self.client.options.write_timeout).await? {
             Ok(()) => Ok(()),
             Err(_gone) => Err((&mut self.task).await.map_or_else(
                 |broken| self.broken(&broken),
@@ -130,18 +131,17 @@ impl Upload {
         }
     }
 
-    /// Ends the body and waits until the server has the file, `patience` at most after the last byte went out.
+    /// Ends the body and waits until the server has the file: `patience` after the last byte went out, or as long as a silent
+    /// DataNode behind it takes.
     pub(super) async fn end(mut self, patience: Duration) -> Result<(), HdfsError> {
         self.shared.whole.store(true, Ordering::Release);
         self.shared.moved();
         self.queue = None;
+        let mut look = self.shared.last() + patience;
         loop {
             tokio::select! {
                 result = &mut self.task => return result.unwrap_or_else(|broken| Err(self.broken(&broken))),
-                () = sleep_until(self.shared.last() + patience) => {}
-            }
-            if self.shared.last() + patience <= Instant::now() {
-                return Err(self.stalled(patience));
+                () = sleep_until(look) => look = self.look(patience).await?,
             }
         }
     }
@@ -149,6 +149,7 @@ impl Upload {
     /// Waits for `work` while the connection moves and the request is not over.
     async fn patiently<T>(&mut self, work: impl Future<Output = T>, patience: Duration) -> Result<T, HdfsError> {
         tokio::pin!(work);
+        let mut look = self.shared.last() + patience;
         loop {
             tokio::select! {
                 biased;
@@ -160,16 +161,32 @@ impl Upload {
                         Err(broken) => self.broken(&broken),
                     });
                 }
-                () = sleep_until(self.shared.last() + patience) => {}
-            }
-            if self.shared.last() + patience <= Instant::now() {
-                return Err(self.stalled(patience));
+                () = sleep_until(look) => look = self.look(patience).await?,
             }
         }
     }
 
-    fn stalled(&self, patience: Duration) -> HdfsError {
-        self.failed(HdfsErrorKind::Timeout, &format!("it took nothing for {:.1} s", patience.as_secs_f32()))
+    /// Looks whether a body that may have stood still for `patience` is to be waited for: when to look again.
+    async fn look(&self, patience: Duration) -> Result<Instant, HdfsError> {
+        let last = self.shared.last();
+        if last + patience > Instant::now() {
+            return Ok(last + patience);
+        }
+        let still = |why: &str| {
+            let seconds = last.elapsed().as_secs_f32();
+            self.failed(HdfsErrorKind::Timeout, &format!("it took nothing for {seconds:.1} s{why}"))
+        };
+        if !self.client.answers(&self.url).await {
+            let error = still("");
+            self.client.exclude(&self.url, &error.detail).await;
+            return Err(error);
+        }
+        // Not this one is silent but another behind it, of which we do not know.
+        let limit = last + self.client.options.pipeline_timeout;
+        if limit <= Instant::now() {
+            return Err(still(", though it answers: a DataNode behind it may be silent"));
+        }
+        Ok((Instant::now() + patience).min(limit))
     }
 
     fn broken(&self, cause: &tokio::task::JoinError) -> HdfsError {

@@ -56,10 +56,10 @@ impl WebWriter {
         Ok(())
     }
 
-    /// A node that did not answer is not asked again for a while.
+    /// A node that broke off is not asked again for a while; of one that is silent the upload knows more.
     async fn judged(&self, url: &reqwest::Url, result: &Result<(), HdfsError>) {
         if let Err(error) = result
-            && matches!(error.kind, HdfsErrorKind::Timeout | HdfsErrorKind::Unavailable)
+            && error.kind == HdfsErrorKind::Unavailable
         {
             self.client.exclude(url, &error.detail).await;
         }

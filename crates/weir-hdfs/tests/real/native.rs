@@ -29,6 +29,8 @@ fn files_and_faults() -> Result<(), Failed> {
             let files = NativeHdfs::new(options)?;
             several_blocks_come_back(cluster, &files).await?;
             leases_and_names(&files).await?;
+            a_missing_directory_is_a_fence(&files).await?;
+            a_striped_directory_gets_copies(cluster, &files).await?;
             a_datanode_is_silent(cluster, &files).await?;
             a_datanode_dies(cluster, &files).await
         })
@@ -107,12 +109,42 @@ async fn leases_and_names(files: &NativeHdfs) -> Result<(), Failed> {
     assert_eq!(got(files, "/left", 0).await?, b"synced");
     let taken = files.rename("/left", "/flushed").await.expect_err("the name is taken");
     assert_eq!(taken.kind, HdfsErrorKind::AlreadyExists, "{taken}");
+    assert!(taken.to_string().starts_with("cannot rename /left to /flushed"), "{taken}");
     files.make_directories("/here", None).await?;
     files.rename("/left", "/here/left").await?;
     assert_eq!(files.status("/left").await?, None);
     let listed = files.list("/here").await?;
     assert_eq!(listed.iter().map(|it| (&it.name[..], it.bytes)).collect::<Vec<_>>(), [("left", 6)]);
     assert!(files.delete("/here", true).await? && files.space().await?.remaining_bytes > 0);
+    Ok(())
+}
+
+/// Scenario: a directory is taken away; a file is made in it as of Unix, and then as Hadoop does.
+/// Guarantees: the first is refused and makes nothing, which keeps a writer out whose directory was taken from it; the second
+/// makes the directory.
+async fn a_missing_directory_is_a_fence(files: &NativeHdfs) -> Result<(), Failed> {
+    files.make_directories("/fenced/own", None).await?;
+    files.rename("/fenced/own", "/fenced/taken").await?;
+    let options = CreateOptions { parent_must_exist: true, ..CreateOptions::default() };
+    let refused = files.create("/fenced/own/late", &options).await.err().map(|error| error.kind);
+    assert_eq!(refused, Some(HdfsErrorKind::NotFound));
+    assert_eq!(files.status("/fenced/own").await?, None, "the directory was made again");
+    files.create("/fenced/taken/in-time", &options).await?.close().await?;
+    files.create("/fenced/own/late", &CreateOptions::default()).await?.close().await?;
+    assert_eq!(files.status("/fenced/own/late").await?.map(|status| status.bytes), Some(0));
+    Ok(())
+}
+
+/// Scenario: a directory has a policy of erasure coding.
+/// Guarantees: a file written into it has copies, and is what was written.
+async fn a_striped_directory_gets_copies(cluster: &Cluster, files: &NativeHdfs) -> Result<(), Failed> {
+    let (policy, body) = ("XOR-2-1-1024k", body(3 * BLOCK_BYTES as usize / 2));
+    files.make_directories("/striped", None).await?;
+    cluster.erasure_coding(&["-enablePolicy", "-policy", policy])?;
+    cluster.erasure_coding(&["-setPolicy", "-path", "/striped", "-policy", policy])?;
+    put(files, "/striped/a", &body, 2).await?;
+    assert!(got(files, "/striped/a", 0).await? == body, "it is not what was written");
+    assert_eq!(files.status("/striped/a").await?.map(|status| status.replication), Some(2));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::configuration;
 use super::distribution::{Distribution, SHELL};
+use super::service;
 use super::volume::Volume;
 use crate::home::Home;
 use crate::process::{Output, RunError};
@@ -19,14 +20,17 @@ use crate::{ControlError, StartError, Tuning, Watch, http, ports};
 const NAMENODE: &str = "org.apache.hadoop.hdfs.server.namenode.NameNode";
 const DATANODE: &str = "org.apache.hadoop.hdfs.server.datanode.DataNode";
 const ADMIN: &str = "org.apache.hadoop.hdfs.tools.DFSAdmin";
+const ERASURE_CODING: &str = "org.apache.hadoop.hdfs.tools.ECAdmin";
 /// Ports of a process: data, web, inner requests. The NameNode has no data and answers its clients where DataNodes have it.
 const PORTS_EACH: usize = 3;
 /// Processes end on SIGTERM within a second or two.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What [`Cluster::start`] starts. The default: three DataNodes, three copies, blocks of 128 MiB.
+/// What [`Cluster::start`] starts. The default: one NameNode, three DataNodes, three copies, blocks of 128 MiB.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClusterOptions {
+    /// Number of NameNodes: 1, or 2 of a name service.
+    pub namenodes: u32,
     /// Number of DataNodes, 1 to 9; they are called 1, 2, 3 and so on.
     pub datanodes: u32,
     /// On how many of them each block is, unless a client says otherwise.
@@ -45,15 +49,25 @@ pub struct ClusterOptions {
 impl Default for ClusterOptions {
     fn default() -> Self {
         let (block_bytes, tuning) = (128 << 20, Tuning::default());
-        Self { datanodes: 3, replication: 3, block_bytes, properties: Vec::new(), tuning, volume_bytes: None }
+        Self {
+            namenodes: 1,
+            datanodes: 3,
+            replication: 3,
+            block_bytes,
+            properties: Vec::new(),
+            tuning,
+            volume_bytes: None,
+        }
     }
 }
 
 /// One process of a cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
-    /// The one that knows names and blocks.
+    /// The one that knows names and blocks; of two the one that is active at first.
     NameNode,
+    /// The other one of two.
+    OtherNameNode,
     /// One of those that hold blocks, counted from 1.
     DataNode(u32),
 }
@@ -61,21 +75,21 @@ pub enum Role {
 /// A running HDFS; all of it ends when this is dropped. May be shared by tests: every method takes `&self`.
 #[derive(Debug)]
 pub struct Cluster {
-    options: ClusterOptions,
-    distribution: Distribution,
-    namenode: Node,
+    pub(super) options: ClusterOptions,
+    pub(super) distribution: Distribution,
+    pub(super) namenodes: Vec<Node>,
     datanodes: Vec<Node>,
     /// After the processes, which use them.
     volumes: Vec<Volume>,
     /// After the processes, which write to it.
-    home: Home,
+    pub(super) home: Home,
 }
 
 #[derive(Debug)]
-struct Node {
-    role: Role,
+pub(super) struct Node {
+    pub(super) role: Role,
     server: Server,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     ports: [u16; PORTS_EACH],
 }
 
@@ -83,6 +97,7 @@ impl Node {
     fn make(role: Role, home: &Home, ports: &[u16]) -> io::Result<Self> {
         let name = match role {
             Role::NameNode => "namenode".to_owned(),
+            Role::OtherNameNode => "namenode-other".to_owned(),
             Role::DataNode(number) => format!("datanode-{number}"),
         };
         let folder = home.path().join(&name);
@@ -91,16 +106,20 @@ impl Node {
         Ok(Self { role, server, folder, ports: [ports[0], ports[1], ports[2]] })
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports[0]).into()
     }
 
-    fn web(&self) -> SocketAddr {
+    pub(super) fn web(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports[1]).into()
     }
 
+    fn place(&self) -> configuration::Place<'_> {
+        configuration::Place { rpc: self.ports[0], web: self.ports[1], data: &self.folder }
+    }
+
     /// What it says about one of its parts.
-    fn asked(&self, part: &str) -> io::Result<String> {
+    pub(super) fn asked(&self, part: &str) -> io::Result<String> {
         Ok(http::get(self.web(), &format!("/jmx?qry=Hadoop:service={part}"))?.ok()?.text())
     }
 }
@@ -113,7 +132,7 @@ impl Cluster {
     /// [`StartError`]; what the processes logged is then kept and its folder named on standard error.
     ///
     /// # Panics
-    /// If the options ask for no DataNode or for more than nine.
+    /// If the options ask for no DataNode or for more than nine, or for other than one or two NameNodes.
     pub fn start(options: ClusterOptions) -> Result<Self, StartError> {
         Self::start_watched(options, &Watch::patient())
     }
@@ -127,8 +146,9 @@ impl Cluster {
     /// As [`Cluster::start`].
     pub fn start_watched(options: ClusterOptions, watch: &Watch<'_>) -> Result<Self, StartError> {
         assert!((1..=9).contains(&options.datanodes), "{} DataNodes are not between 1 and 9", options.datanodes);
+        assert!((1..=2).contains(&options.namenodes), "{} NameNodes are neither 1 nor 2", options.namenodes);
         let distribution = Distribution::find_watched(watch).map_err(|error| watch.outcome(error))?;
-        let what = format!("hdfs 3.4.3, 1 NameNode and {} DataNode(s)", options.datanodes);
+        let what = format!("hdfs 3.4.3, {} NameNode(s) and {} DataNode(s)", options.namenodes, options.datanodes);
         start(&what, watch, || Self::prepare(options.clone(), distribution.clone()))
     }
 
@@ -146,38 +166,40 @@ impl Cluster {
 
     fn prepare(options: ClusterOptions, distribution: Distribution) -> Result<Self, StartError> {
         let home = Home::new("hdfs").map_err(preparing("make a temporary folder"))?;
-        let ports = ports::free((1 + options.datanodes as usize) * PORTS_EACH).map_err(preparing("find free ports"))?;
-        let roles = std::iter::once(Role::NameNode).chain((1..=options.datanodes).map(Role::DataNode));
+        let namenodes = options.namenodes as usize;
+        let all = (namenodes + options.datanodes as usize) * PORTS_EACH;
+        let ports = ports::free(all).map_err(preparing("find free ports"))?;
+        let roles = [Role::NameNode, Role::OtherNameNode].into_iter().take(namenodes);
+        let roles = roles.chain((1..=options.datanodes).map(Role::DataNode));
         let nodes = roles.zip(ports.chunks_exact(PORTS_EACH)).map(|(role, ports)| Node::make(role, &home, ports));
         let mut nodes = nodes.collect::<io::Result<Vec<_>>>().map_err(preparing("make the folder of a process"))?;
-        let datanodes = nodes.split_off(1);
-        let namenode = nodes.pop().expect("the first role is that of the NameNode");
+        let datanodes = nodes.split_off(namenodes);
         let volume = |node: &Node| options.volume_bytes.map(|bytes| Volume::mount(&node.folder, bytes));
         let volumes = datanodes.iter().filter_map(volume).collect::<io::Result<Vec<_>>>();
         let volumes = volumes.map_err(preparing("mount the volume of a DataNode"))?;
-        let cluster = Self { options, distribution, namenode, datanodes, volumes, home };
-        let [rpc, web, _] = cluster.namenode.ports;
-        configuration::write(&cluster.configuration(), rpc, web, &cluster.namenode.folder, &cluster.options)
+        let cluster = Self { options, distribution, namenodes: nodes, datanodes, volumes, home };
+        let places: Vec<_> = cluster.namenodes.iter().map(Node::place).collect();
+        configuration::write(&cluster.configuration(), &places, &cluster.options)
             .map_err(preparing("write the configuration"))?;
         Ok(cluster)
     }
 
-    /// `host:port` where clients reach the NameNode.
+    /// `host:port` where clients reach the NameNode; of two the one that is active at first.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.namenode.address()
+        self.namenodes[0].address()
     }
 
-    /// The file system as clients name it: `hdfs://host:port`.
+    /// The file system as clients name it: `hdfs://host:port`, or by the name service.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("hdfs://{}", self.address())
+        if self.namenodes.len() > 1 { service::URL.to_owned() } else { format!("hdfs://{}", self.address()) }
     }
 
     /// `host:port` of the NameNode's web server: WebHDFS, metrics.
     #[must_use]
     pub fn web_address(&self) -> SocketAddr {
-        self.namenode.web()
+        self.namenodes[0].web()
     }
 
     /// The folder with `core-site.xml` and `hdfs-site.xml`, for clients that want them.
@@ -202,12 +224,22 @@ impl Cluster {
         self.distribution.run(&self.configuration(), self.home.path(), ADMIN, arguments, b"")
     }
 
-    /// How many DataNodes the NameNode takes for alive. A killed one counts for 14 s.
+    /// Hadoop's own administration of erasure coding: `["-setPolicy", "-path", "/a", "-policy", "XOR-2-1-1024k"]`. 3 to 5 s a
+    /// call.
+    ///
+    /// # Errors
+    /// [`RunError`] if it fails.
+    pub fn erasure_coding(&self, arguments: &[&str]) -> Result<Output, RunError> {
+        self.distribution.run(&self.configuration(), self.home.path(), ERASURE_CODING, arguments, b"")
+    }
+
+    /// How many DataNodes the NameNode (of two the first one that answers) takes for alive. A killed one counts for 14 s.
     ///
     /// # Errors
     /// If it does not answer.
     pub fn live_datanodes(&self) -> io::Result<u32> {
-        let state = self.namenode.asked("NameNode,name=FSNamesystemState")?;
+        let states = self.namenodes.iter().map(|node| node.asked("NameNode,name=FSNamesystemState"));
+        let state = states.reduce(Result::or).expect("there is a NameNode")?;
         number_of(&state, "NumLiveDataNodes").ok_or_else(|| io::Error::other("it does not say"))
     }
 
@@ -291,14 +323,14 @@ impl Cluster {
 
     #[track_caller]
     fn node(&self, role: Role) -> &Node {
-        let found = std::iter::once(&self.namenode).chain(&self.datanodes).find(|node| node.role == role);
+        let found = self.namenodes.iter().chain(&self.datanodes).find(|node| node.role == role);
         found.unwrap_or_else(|| panic!("there is no {role:?} among {} DataNodes", self.datanodes.len()))
     }
 
     fn start_one(&self, node: &Node) -> Result<(), StartError> {
         let mut command: Command = self.distribution.java(self.options.tuning, &self.configuration(), self.home.path());
         match node.role {
-            Role::NameNode => command.arg(NAMENODE),
+            Role::NameNode | Role::OtherNameNode => command.arg(NAMENODE).args(self.identity(node)),
             Role::DataNode(_) => {
                 let [data, web, ipc] = node.ports;
                 // One configuration for all; they differ in this.
@@ -330,26 +362,31 @@ impl Cluster {
                 return Ok(Some((&node.server, reason)));
             }
         }
-        if self.namenode.server.activity()? != Activity::Up {
-            return Ok(None);
+        for node in &self.namenodes {
+            if node.server.activity()? == Activity::Up
+                && let Some(reason) = not_ready(node, up)
+            {
+                return Ok(Some((&node.server, reason)));
+            }
         }
-        let reason = match self.namenode.asked("NameNode,name=FSNamesystemState") {
-            // Kerberos guards its web server, too; each DataNode said above that the NameNode knows it.
-            Err(error) if error.to_string().starts_with("status 401") => {
-                let log = fs::read_to_string(self.namenode.server.log()).unwrap_or_default();
-                if log.contains("Leaving safe mode") {
-                    return Ok(None);
-                }
-                "it is in safe mode".to_owned()
-            }
-            Err(error) => error.to_string(),
-            Ok(state) if number_of(&state, "NumLiveDataNodes").is_none_or(|live| live < up) => {
-                format!("it does not know {up} DataNodes")
-            }
-            Ok(state) if !state.contains(r#""FSState" : "Operational""#) => "it is in safe mode".to_owned(),
-            Ok(_) => return Ok(None),
-        };
-        Ok(Some((&self.namenode.server, reason)))
+        Ok(None)
+    }
+}
+
+/// What a NameNode still needs until it is of use to so many DataNodes.
+fn not_ready(namenode: &Node, datanodes: u32) -> Option<String> {
+    match namenode.asked("NameNode,name=FSNamesystemState") {
+        // Kerberos guards its web server, too; each DataNode said above that the NameNode knows it.
+        Err(error) if error.to_string().starts_with("status 401") => {
+            let log = fs::read_to_string(namenode.server.log()).unwrap_or_default();
+            (!log.contains("Leaving safe mode")).then(|| "it is in safe mode".to_owned())
+        }
+        Err(error) => Some(error.to_string()),
+        Ok(state) if number_of(&state, "NumLiveDataNodes").is_none_or(|live| live < datanodes) => {
+            Some(format!("it does not know {datanodes} DataNodes"))
+        }
+        Ok(state) if !state.contains(r#""FSState" : "Operational""#) => Some("it is in safe mode".to_owned()),
+        Ok(_) => None,
     }
 }
 
@@ -357,17 +394,25 @@ impl Fleet for Cluster {
     const KIND: &'static str = "hdfs";
 
     fn servers(&self) -> Vec<&Server> {
-        std::iter::once(&self.namenode).chain(&self.datanodes).map(|node| &node.server).collect()
+        self.namenodes.iter().chain(&self.datanodes).map(|node| &node.server).collect()
     }
 
     fn start_all(&self, watch: &Watch<'_>) -> Result<(), StartError> {
+        let mut format = self.identity(&self.namenodes[0]);
+        format.extend(["-format".to_owned(), "-nonInteractive".to_owned()]);
+        let format: Vec<_> = format.iter().map(String::as_str).collect();
         self.distribution
-            .run(&self.configuration(), self.home.path(), NAMENODE, &["-format", "-nonInteractive"], b"")
+            .run(&self.configuration(), self.home.path(), NAMENODE, &format, b"")
             .map_err(preparing("format the folder of the NameNode"))?;
-        for node in std::iter::once(&self.namenode).chain(&self.datanodes) {
+        self.copy_names().map_err(preparing("copy the folder of the NameNode"))?;
+        for node in self.namenodes.iter().chain(&self.datanodes) {
             self.start_one(node)?;
         }
-        self.until_ready(watch)
+        self.until_ready(watch)?;
+        match self.namenodes.len() {
+            1 => Ok(()),
+            _ => self.activate(Role::NameNode).map_err(preparing("make a NameNode the active one")),
+        }
     }
 
     fn keep_logs(&self) {

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::cluster::ClusterOptions;
+use super::service;
 
 /// Writes to standard error, which goes to the log of the process.
 const LOGGING: &str = "log4j.rootLogger=INFO,C
@@ -15,13 +16,21 @@ log4j.appender.C.layout=org.apache.log4j.PatternLayout
 log4j.appender.C.layout.ConversionPattern=%d{ISO8601} %p %c{2}: %m%n
 ";
 
-/// Writes the configuration into `folder`: `namenode` and `web` are ports, `data` the folder of the NameNode's data.
-pub(super) fn write(folder: &Path, namenode: u16, web: u16, data: &Path, options: &ClusterOptions) -> io::Result<()> {
+/// Where a NameNode is: its ports, the folder of its data.
+pub(super) struct Place<'a> {
+    pub(super) rpc: u16,
+    pub(super) web: u16,
+    pub(super) data: &'a Path,
+}
+
+/// Writes the configuration into `folder`.
+pub(super) fn write(folder: &Path, namenodes: &[Place<'_>], options: &ClusterOptions) -> io::Result<()> {
     // The jars do not carry the web pages; the processes only insist on the folders.
     fs::create_dir_all(folder.join("webapps").join("hdfs"))?;
     fs::create_dir_all(folder.join("webapps").join("datanode"))?;
     fs::write(folder.join("log4j.properties"), LOGGING)?;
-    let url = format!("hdfs://127.0.0.1:{namenode}");
+    let [Place { rpc, web, data }, ..] = namenodes else { return Err(io::Error::other("there is no NameNode")) };
+    let url = if namenodes.len() > 1 { service::URL.to_owned() } else { format!("hdfs://127.0.0.1:{rpc}") };
     let core = [("fs.defaultFS", url), ("hadoop.tmp.dir", data.join("tmp").display().to_string())];
     fs::write(folder.join("core-site.xml"), text(core.iter().map(|(key, value)| (*key, value.as_str()))))?;
     let own = [
@@ -43,7 +52,9 @@ pub(super) fn write(folder: &Path, namenode: u16, web: u16, data: &Path, options
         ("dfs.datanode.max.transfer.threads", "256".into()),
         ("dfs.datanode.hostname", "127.0.0.1".into()),
     ];
-    let own = own.iter().map(|(key, value)| (*key, value.as_str()));
+    let of_service = if namenodes.len() > 1 { service::properties(folder, namenodes) } else { Vec::new() };
+    let of_service = of_service.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let own = own.iter().map(|(key, value)| (*key, value.as_str())).chain(of_service);
     // Of a property that is given twice the last counts.
     let given = options.properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     fs::write(folder.join("hdfs-site.xml"), text(own.chain(given)))

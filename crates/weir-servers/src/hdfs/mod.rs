@@ -13,11 +13,13 @@
 //! A start takes 15 s on two cores, most of it the work of Java's compilers, so a test binary shares one cluster. A killed
 //! DataNode is missed after 14 s (10 minutes in a cluster that is not told otherwise).
 //!
-//! It is *not* highly available: there is one NameNode, and permissions are off.
+//! With two NameNodes it is a name service, [`NAME_SERVICE`]: they share a folder of edits, the first is active until
+//! [`Cluster::activate`] says otherwise. Nobody but that fails over, and permissions are off.
 
 mod cluster;
 mod configuration;
 mod distribution;
+mod service;
 mod volume;
 
 pub use crate::{ControlError, StartError};
@@ -25,3 +27,4 @@ pub use crate::{ControlError, StartError};
 pub(crate) use cluster::number_of;
 pub use cluster::{Cluster, ClusterOptions, Role};
 pub use distribution::Distribution;
+pub use service::NAME_SERVICE;
