@@ -301,6 +301,48 @@ fn a_flipped_bit_is_noticed_and_waited_out() {
     assert_eq!(read(&mut *cursor, 1).0, vec!["a"]);
 }
 
+/// Scenario: one of three batches of a partition is damaged, the others are fetched with it; while the partition rests new
+/// events are appended; then the damage is mended.
+/// Guarantees: health says that it waits until it is mended; then every offset comes, none is passed over, in order.
+#[test]
+fn nothing_behind_a_damaged_batch_is_passed_over() {
+    let rig = Rig::start(1);
+    let channel = rig.open("");
+    let numbers = |range: Range<u64>| range.map(|number| number.to_string()).collect::<Vec<_>>();
+    let append_all = |range: Range<u64>| {
+        append(&*channel, &EventBatch::from_bodies(&numbers(range), 0)).expect("acknowledged");
+    };
+    [0..10, 10..20, 20..30].into_iter().for_each(append_all);
+    rig.fake.flip_a_bit("t", 0, 1);
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    let (mut found, mut at, mut is_damaged) = (Vec::new(), 0, false);
+    let mut read_until = |what: &str, done: &dyn Fn(usize, bool) -> bool| {
+        eventually(what, || {
+            match cursor.read(ALL) {
+                Ok(Some(chunk)) => {
+                    assert_eq!((chunk.range.start, chunk.lost.len()), (at, 0), "ranges join and nothing is lost");
+                    at = chunk.range.end;
+                    found.extend(chunk.batches.iter().flat_map(bodies));
+                    cursor.release(0, at);
+                }
+                Ok(None) => {}
+                Err(_) => is_damaged = true,
+            }
+            done(found.len(), is_damaged)
+        });
+        found.clone()
+    };
+    read_until("the damage is met", &|count, is_damaged| count == 10 && is_damaged);
+    let fetches = rig.fake.requests(ApiKey::Fetch);
+    append_all(30..40);
+    read_until("what is new was fetched", &|_, _| rig.fake.requests(ApiKey::Fetch) > fetches);
+    assert!(channel.usage().degraded.iter().any(|text| text.contains("partition 0")), "it still waits");
+    rig.fake.flip_a_bit("t", 0, 1);
+    assert_eq!(read_until("all is read", &|count, _| count >= 40), numbers(0..40));
+    eventually("the position is behind all", || rig.offset("weir") == Some(40));
+    assert!(channel.usage().degraded.is_empty());
+}
+
 /// Scenario: events in Flume's format; a value that is none of Flume's among them.
 /// Guarantees: headers and bodies come back as they were, without record headers; the foreign value is kept and marked.
 #[test]
