@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use weir_engine::channel::{Form, ReadLimit};
+use weir_engine::group::Group;
+use weir_engine::ledger::SinkLedger;
 use weir_event::{EventBatch, names};
 use weir_kafka::fake::{ApiKey, Step};
 use weir_testkit::wait::eventually;
 
-use super::rig::{ALL, Rig, append, batch, bodies, crafted, next, read, text};
+use super::rig::{ALL, Rig, append, batch, bodies, crafted, next, read, send, text};
 
 /// In the attributes of a batch: markers of transactions; a part of one.
 const CONTROL: i16 = 1 << 5;
@@ -341,6 +344,50 @@ fn nothing_behind_a_damaged_batch_is_passed_over() {
     assert_eq!(read_until("all is read", &|count, _| count >= 40), numbers(0..40));
     eventually("the position is behind all", || rig.offset("weir") == Some(40));
     assert!(channel.usage().degraded.is_empty());
+}
+
+/// Scenario: sinks give back deliveries of three partitions. One has no leader any more, and in another the batch is damaged by
+/// now; later there is a leader, and another replica has the batch whole.
+/// Guarantees: the third is delivered again and goes on meanwhile, and status says what cannot be; in the end all of them
+/// are delivered, and no trouble is left.
+#[test]
+fn what_cannot_be_read_again_holds_up_nothing_else() {
+    let rig = Rig::start(3);
+    let channel = rig.open("partitioner = 'round_robin'");
+    let ledger = Arc::new(SinkLedger::default());
+    let group = Group::open("default", &["out".into()], channel.clone(), None, ledger.clone()).expect("opens");
+    let lane = Arc::default();
+    let mut released = BTreeSet::new();
+    let mut deliver = |what: &str, done: &dyn Fn(&BTreeSet<(u32, u64)>) -> bool| {
+        eventually(what, || {
+            if let Some(delivery) = group.next(ALL, &lane).expect("the others can be read") {
+                released.insert((delivery.ack.partition(), delivery.ack.range().end));
+                delivery.ack.ack();
+            }
+            done(&released)
+        });
+    };
+    (0..3).for_each(|_| append(&*channel, &batch(&["x"])).expect("acknowledged"));
+    let mut given_back = Vec::new();
+    eventually("one delivery of each is out", || {
+        given_back.extend(group.next(ALL, &Arc::default()).expect("readable"));
+        given_back.len() == 3
+    });
+    rig.fake.move_leader("t", 0, 9);
+    rig.fake.flip_a_bit("t", 1, 0);
+    drop(given_back);
+    deliver("the third goes on", &|released| released.contains(&(2, 1)));
+    (0..3).for_each(|_| drop(send(&*channel, &batch(&["y"]))));
+    deliver("and what is new in it", &|released| released.contains(&(2, 2)));
+    deliver("both troubles are told", &|_| {
+        let told = channel.usage().degraded;
+        (0..2).all(|partition| told.iter().any(|text| text.contains(&format!("partition {partition}: "))))
+    });
+    eventually("nothing of the first is passed over", || rig.offset("weir") == Some(0));
+    rig.fake.move_leader("t", 0, 1);
+    rig.fake.flip_a_bit("t", 1, 0);
+    deliver("all are delivered", &|released| released.len() == 6);
+    eventually("no trouble is left", || channel.usage().degraded.is_empty() && !group.is_anything_outstanding());
 }
 
 /// Scenario: events in Flume's format; a value that is none of Flume's among them.
