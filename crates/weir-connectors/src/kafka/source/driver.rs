@@ -194,9 +194,9 @@ impl Reader {
     }
 
     pub(super) fn commits(&self, of: impl Fn(&Place) -> bool) -> Vec<Commit> {
-        let metadata = format!("weir {} durable={}", self.name, self.ledger.durable.load(Relaxed));
+        let who = format!("weir {} durable={}", self.name, self.ledger.durable.load(Relaxed));
         let owned = self.partitions.values().filter(|owned| of(&owned.place));
-        owned.filter_map(|owned| owned.commit(&metadata)).collect()
+        owned.filter_map(|owned| owned.commit(&who)).collect()
     }
 
     fn wake_rested(&mut self) {

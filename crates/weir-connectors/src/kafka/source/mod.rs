@@ -33,6 +33,7 @@
 //! | a receipt fails, a channel refuses | the partition rests, then is read again from its position | `failed_receipts_are_read_again` |
 //! | a batch cannot be decoded | the partition rests at it and is fetched again: nothing is skipped | `damaged_batches_hold_up_their_partition_only` |
 //! | the position is gone | counted, logged, on with `start` | `positions_that_are_gone_are_counted` |
+//! | the topic is deleted and made anew | counted, logged, on with `start` | `topics_made_anew_are_begun_where_told` |
 //! | the group gives the partitions to others | in-flight work is dropped, nothing is committed | `lost_partitions_are_dropped` |
 
 mod config;

@@ -62,6 +62,7 @@ impl Reader {
     pub(super) fn look_around(&mut self) {
         self.ledger.set_partitions(self.partitions.values().map(|owned| owned.status()).collect());
         self.look_for_recoveries();
+        self.look_for_new_topics();
         self.look_for_silence();
         if self.is_paused && !self.watch.is_asking && self.watch.ends_asked.elapsed() > ENDS_INTERVAL {
             self.ask_for_ends();
@@ -82,6 +83,17 @@ impl Reader {
             }
             !is_well
         });
+    }
+
+    /// A position in a topic that was deleted says nothing in one that was made anew under its name.
+    fn look_for_new_topics(&mut self) {
+        let reading = self.partitions.values().filter(|owned| owned.phase == Phase::Reading);
+        let places: Vec<Place> = reading.map(|owned| owned.place.clone()).collect();
+        for place in places {
+            if self.is_of_another_topic(&place) {
+                self.locate_anew(&place);
+            }
+        }
     }
 
     fn look_for_silence(&mut self) {

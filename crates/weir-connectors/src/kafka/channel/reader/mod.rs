@@ -112,12 +112,18 @@ pub(super) fn open(
     let read = opening.read;
     let (topic, log) = (ready.topic.name.clone(), ready.log);
     let consumer_group = read.consumer_group(opening.group);
-    let whereabouts = Whereabouts { topic: topic.to_string(), group: consumer_group.clone(), at: read.consume.start };
+    let whereabouts = Whereabouts {
+        topic: topic.to_string(),
+        group: consumer_group.clone(),
+        at: read.consume.start,
+        opened: ready.topic.id,
+    };
     let partitions: Vec<u32> =
         (0..ready.topic.partitions.len()).filter_map(|index| u32::try_from(index).ok()).collect();
     let (cluster, asked) = (ready.cluster.clone(), whereabouts.clone());
     let starts = io.wait_for(async move { asked.starts(&cluster, &partitions).await });
-    let known = starts.unwrap_or(Ok(Vec::new()))?.into_iter().map(|(partition, start)| {
+    let starts = starts.transpose()?.map(|found| found.starts).unwrap_or_default();
+    let known = starts.into_iter().map(|(partition, start)| {
         let channel = ChannelId { log, partition };
         Position { channel, released: start.offset, end: start.end }
     });
@@ -129,6 +135,8 @@ pub(super) fn open(
         name: opening.channel.to_owned(),
         log,
         cluster: ready.cluster.clone(),
+        topic_id: ready.topic.id,
+        anew: BTreeMap::new(),
         whereabouts: whereabouts.clone(),
         commit_interval: read.consume.commit_interval,
         revoke_wait: read.consume.revoke_wait(),
