@@ -138,8 +138,7 @@ impl Keeper {
                     if self.membership.consumer {
                         self.beat_meanwhile().await?;
                     } else {
-                        // Whatever it says is dealt with when this member joins again, which is next.
-                        let _ = self.coordinator.heartbeat(&self.membership).await;
+                        self.beat_while_revoking().await?;
                     }
                     if self.owned.is_disjoint(&places) {
                         // Lost, and told so.
