@@ -279,7 +279,7 @@ impl Reader {
         }
         let commits = self.commits(|place| places.contains(place));
         if !commits.is_empty() {
-            self.ask(Ask::Commit(commits));
+            self.ask(Ask::Commit { commits, lost: self.lost });
         }
         self.ask(Ask::Revoked);
         let places = self.revoking.take().map(|revoking| revoking.places).unwrap_or_default();
@@ -297,6 +297,9 @@ impl Reader {
             self.forget(place);
         }
         self.ledger.faults.add("partitions lost to the group", places.len() as u64);
+        // A commit that was asked for before is left out.
+        self.lost += 1;
+        self.is_committing = false;
         if let Some(revoking) = &mut self.revoking {
             revoking.places.retain(|place| !places.contains(place));
         }
