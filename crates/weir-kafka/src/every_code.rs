@@ -55,12 +55,12 @@ async fn producers_meet_every_code() {
     tasks.join_all().await;
 }
 
-/// What a broker may do that answers so. DUPLICATE_SEQUENCE says that the batch is there; three more may come after the
-/// deed.
+/// What a broker may do that answers so. DUPLICATE_SEQUENCE says that the batch is there; some more may come after the deed:
+/// 3, 5 and 6 when the leader moves while the batch waits for replicas.
 fn produce_steps(api: ApiKey, code: i16) -> Vec<Step> {
     match code {
         46 if api == ApiKey::Produce => vec![Step::ServeThenRefuse(code)],
-        7 | 13 | 20 if api == ApiKey::Produce => vec![Step::Refuse(code), Step::ServeThenRefuse(code)],
+        3 | 5 | 6 | 7 | 13 | 20 if api == ApiKey::Produce => vec![Step::Refuse(code), Step::ServeThenRefuse(code)],
         _ => vec![Step::Refuse(code)],
     }
 }
