@@ -31,6 +31,7 @@ impl ErrorCode {
     pub(crate) const CORRUPT_MESSAGE: Self = Self(2);
     pub(crate) const NO_LEADER: Self = Self(5);
     pub(crate) const NETWORK_EXCEPTION: Self = Self(13);
+    pub(crate) const ILLEGAL_GENERATION: Self = Self(22);
     pub(crate) const INCONSISTENT_PROTOCOL: Self = Self(23);
     pub(crate) const UNKNOWN_MEMBER_ID: Self = Self(25);
     pub(crate) const REBALANCE_IN_PROGRESS: Self = Self(27);
