@@ -84,6 +84,7 @@ impl Broker {
                     (Some(code), _) => Err(code),
                     (None, None) => Err(3),
                     (None, Some(log)) if log.leader != self.id => Err(6),
+                    (None, Some(Log { refuses: Some(code), .. })) => Err(*code),
                     (None, Some(log)) => log.append(&part.records.unwrap_or_default()),
                 };
                 let (offset, code) = outcome.map_or_else(|code| (-1, code), |offset| (offset, late_code));

@@ -189,6 +189,12 @@ impl FakeCluster {
         self.with_log(topic, partition, |log| log.batch_bytes_max = bytes);
     }
 
+    /// Refuses every batch for a partition with this code from now on, as without the right to write to its topic; or none
+    /// any more.
+    pub fn refuse_batches(&self, topic: &str, partition: usize, code: Option<i16>) {
+        self.with_log(topic, partition, |log| log.refuses = code);
+    }
+
     /// Lets the leader of a partition forget what it knows of producers.
     pub fn forget_producers(&self, topic: &str, partition: usize) {
         self.with_log(topic, partition, Log::forget_producers);

@@ -171,6 +171,10 @@ impl KafkaSink {
 impl Sink for KafkaSink {
     async fn deliver(&mut self, delivery: Delivery) -> Result<(), DeliveryError> {
         let client = self.client().await?;
+        if let Some(message) = client.refusal() {
+            // Health says so, and what is not sent is not written twice.
+            return Err(DeliveryError::Fatal { message, source: None });
+        }
         if !client.flight.is_below(self.spec.produce.in_flight_bytes, PATIENCE).await {
             let message = format!(
                 "brokers {} have acknowledged nothing for {} s, {} bytes wait for them; events stay in the channel",

@@ -12,6 +12,11 @@
 //! | answered, position not yet durable | delivered again: there twice | the same |
 //! | a broker dies, an election, missing replicas | the producer waits and sends again under the same numbers: once each | `brokers_die_and_nothing_is_lost_or_doubled` |
 //!
+//! A topic that refuses a batch for want of permission, or the like, until somebody sees to it: the delivery comes again as a
+//! whole as long as nothing of it is written. Of one that is partly written, only the refused batches are sent again, and
+//! nothing else meanwhile, so that what other topics and partitions have is not written twice
+//! (`a_topic_that_refuses_doubles_nothing_in_others`).
+//!
 //! An outage gives nothing up: batches in flight stay with the producer, further ones in the channel, and the group's
 //! state says why. What a topic refuses for its size is split, down to single events; those, and what it refuses as
 //! invalid, go to the dead letter channel. A batch that was split is written after those that followed it.

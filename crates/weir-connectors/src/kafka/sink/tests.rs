@@ -16,7 +16,7 @@ use weir_engine::receipt::Receipt;
 use weir_engine::registry::Registry;
 use weir_engine::sink::{FlushReason, Sink, SinkContext};
 use weir_engine::stored::StoredBatch;
-use weir_event::{ArenaPool, ChannelId, EventBatch, HeaderName, names};
+use weir_event::{ArenaPool, ChannelId, EventBatch, HeaderName, Span, TextColumn, names};
 use weir_kafka::fake::{ApiKey, FakeCluster, Step};
 use weir_testkit::agent::plan;
 
@@ -279,6 +279,51 @@ async fn topics_by_header_are_those_allowed() {
     assert_eq!(all(&rig.written("dmz", 1)), texts(0..10));
     assert_eq!(all(&rig.written("t", 1)), texts(10..30));
     assert!(rig.written("secret", 1)[&0].is_empty());
+}
+
+/// Scenario: deliveries go to two topics by their events' headers, and one of these refuses everything for want of permission
+/// until it is given.
+/// Guarantees: while it does nothing more is taken, for the reason told, and nothing is acknowledged; the other topic has its
+/// events once, however often it was tried; in the end so has this one.
+#[tokio::test]
+async fn a_topic_that_refuses_doubles_nothing_in_others() {
+    let mut rig = Rig::new(1, "topic_header = 'to'\ntopics_allowed = ['dmz']").await;
+    rig.brokers.create_topic("dmz", 1);
+    // TOPIC_AUTHORIZATION_FAILED
+    rig.brokers.refuse_batches("dmz", 0, Some(29));
+    let mixed = |range: std::ops::Range<u32>| {
+        let mut batch = events(range);
+        let to = |row: usize| if row % 2 == 0 { "dmz" } else { "t" };
+        let texts: Vec<_> = (0..batch.len()).map(to).collect();
+        let (mut arena, mut spans) = (Vec::new(), Vec::new());
+        for text in texts {
+            spans.push(Span::new(arena.len(), text.len()));
+            arena.extend_from_slice(text.as_bytes());
+        }
+        batch.set_text(HeaderName::from_static("to"), TextColumn { arena: arena.into(), spans: Arc::new(spans) });
+        batch
+    };
+    rig.put(&mixed(0..10));
+    rig.put(&mixed(10..20));
+    let delivery = rig.next().expect("a delivery");
+    rig.sink.deliver(delivery).await.expect("taken");
+    while rig.brokers.requests(ApiKey::Produce) < 5 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for _ in 0..2 {
+        let delivery = rig.next().expect("a delivery");
+        let error = rig.sink.deliver(delivery).await.expect_err("nothing is taken").to_string();
+        assert!(error.contains("topic dmz refuses") && error.contains("TopicAuthorizationFailed"), "{error}");
+    }
+    assert_eq!(rig.released(), 0);
+    rig.brokers.refuse_batches("dmz", 0, None);
+    while rig.released() < 20 {
+        rig.run().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let of = |rest: usize| texts(0..20).into_iter().skip(rest).step_by(2).collect::<Vec<_>>();
+    assert_eq!(all(&rig.written("dmz", 1)), of(0));
+    assert_eq!(all(&rig.written("t", 1)), of(1));
 }
 
 /// Scenario: `partitioner = "header"` with a good number, a number the topic does not have, and none.
