@@ -153,6 +153,6 @@ impl SinkSpec for KafkaSinkSpec {
     /// yet: what cannot be sent waits in the channel.
     fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
         let cluster: ClusterOptions = self.connection.cluster_options(&format!("sink {}", context.name))?;
-        Ok(vec![Box::new(KafkaSink::new(&context.name, self.clone(), cluster))])
+        Ok(vec![Box::new(KafkaSink::new(context, self.clone(), cluster))])
     }
 }

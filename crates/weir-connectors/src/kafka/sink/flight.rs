@@ -13,12 +13,14 @@ use weir_codec::record_batch::{Decoder, DecoderOptions, EncodedBatch};
 use weir_engine::backoff::Backoff;
 use weir_engine::clock::now_ms;
 use weir_engine::delivery::{AckToken, DeliveryError};
+use weir_engine::ledger::Reasons;
 use weir_event::{ArenaPool, EventBatch};
 use weir_kafka::{Cluster, ErrorCode, Producer, Receipt, SendError};
 
 use super::super::encode::{BatchEncoder, Pieces};
 use super::super::mend::{INVALID_TIMESTAMP, move_times};
 use super::super::record::RecordSpec;
+use crate::kafka::count_throttled;
 
 /// Arenas for batches that have to be looked into: a batch of the default size of sources, with headers, and two of
 /// them, one being split while another is encoded.
@@ -130,6 +132,9 @@ pub(super) struct Client {
     batch_bytes_max: AtomicUsize,
     /// Why deliveries that are partly written wait, one message each. Held for a few words' work.
     waiting: Mutex<Vec<String>>,
+    faults: Arc<Reasons>,
+    /// Of the time that brokers made this client wait, milliseconds that were counted. Held for one look.
+    throttled_ms: Mutex<u64>,
 }
 
 impl Client {
@@ -139,6 +144,7 @@ impl Client {
         record: RecordSpec,
         encoder: BatchEncoder,
         batch_bytes_max: usize,
+        faults: Arc<Reasons>,
     ) -> Self {
         // The bytes come from our own channel or our own encoder.
         let decoder = Decoder::new(ArenaPool::new(DECODED_BYTES, DECODED_FREE_MAX), DecoderOptions::trusted());
@@ -151,6 +157,8 @@ impl Client {
             decoder: Mutex::new(decoder),
             batch_bytes_max: AtomicUsize::new(batch_bytes_max),
             waiting: Mutex::default(),
+            faults,
+            throttled_ms: Mutex::default(),
         }
     }
 
@@ -211,6 +219,7 @@ impl Client {
         let mut told = None;
         loop {
             let (refused, verdict) = self.wait_for(open, &mut is_written, &mut ack).await;
+            count_throttled(&self.faults, self.producer.statistics().throttled, &mut self.throttled_ms.lock());
             let verdict = match (verdict, refused.first()) {
                 (Ok(()), None) => return ack.ack(),
                 // Nothing of it is anywhere: it may come again as a whole, when somebody has seen to the topic.

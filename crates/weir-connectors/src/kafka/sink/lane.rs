@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use weir_codec::record_batch::{Compression, EncodedBatch, Recompressor};
 use weir_engine::delivery::{AckToken, Delivery, DeliveryError};
-use weir_engine::sink::{FlushReason, Sink};
+use weir_engine::ledger::Reasons;
+use weir_engine::sink::{FlushReason, Sink, SinkContext};
 use weir_engine::stored::StoredBatch;
 use weir_event::EventBatch;
 use weir_kafka::{Cluster, ClusterError, ClusterOptions, ErrorClass, ErrorCode, Producer, Topic};
@@ -28,6 +29,7 @@ pub(super) struct KafkaSink {
     name: String,
     spec: KafkaSinkSpec,
     options: ClusterOptions,
+    faults: Arc<Reasons>,
     /// Once a broker has answered.
     client: Option<Arc<Client>>,
     spreads: HashMap<Arc<str>, Spread>,
@@ -36,9 +38,10 @@ pub(super) struct KafkaSink {
 
 impl KafkaSink {
     /// A lane that has not spoken with a broker yet.
-    pub(super) fn new(name: &str, spec: KafkaSinkSpec, options: ClusterOptions) -> Self {
-        let recompressor = spec.recompressor();
-        Self { name: name.to_owned(), spec, options, client: None, spreads: HashMap::new(), recompressor }
+    pub(super) fn new(context: &SinkContext, spec: KafkaSinkSpec, options: ClusterOptions) -> Self {
+        let (recompressor, spreads) = (spec.recompressor(), HashMap::new());
+        let (name, faults) = (context.name.clone(), context.faults.clone());
+        Self { name, spec, options, faults, client: None, spreads, recompressor }
     }
 
     async fn client(&mut self) -> Result<Arc<Client>, DeliveryError> {
@@ -52,7 +55,8 @@ impl KafkaSink {
         let producer = Producer::new(&cluster, self.spec.producer_options(request_timeout));
         let (record, encoder) = (self.spec.record.clone(), self.spec.encoder());
         let batch_bytes_max = self.spec.produce.record_batch_bytes_max;
-        let client = Arc::new(Client::new(cluster, producer, record, encoder, batch_bytes_max));
+        let faults = self.faults.clone();
+        let client = Arc::new(Client::new(cluster, producer, record, encoder, batch_bytes_max, faults));
         Ok(self.client.insert(client).clone())
     }
 

@@ -52,7 +52,7 @@ impl Rig {
             data_dir: None,
             channel_is_durable: true,
             positions: group.positions(),
-            faults: Arc::default(),
+            faults: group.ledger().faults.clone(),
         };
         let sink = spec.start(&context).expect("starts without brokers").remove(0);
         Self { brokers, channel, dead, group, sink }
@@ -324,6 +324,20 @@ async fn a_topic_that_refuses_doubles_nothing_in_others() {
     let of = |rest: usize| texts(0..20).into_iter().skip(rest).step_by(2).collect::<Vec<_>>();
     assert_eq!(all(&rig.written("dmz", 1)), of(0));
     assert_eq!(all(&rig.written("t", 1)), of(1));
+}
+
+/// Scenario: brokers throttle two requests for their quotas.
+/// Guarantees: the time is counted among the faults of the group, and nothing is lost.
+#[tokio::test]
+async fn quotas_are_counted() {
+    let mut rig = Rig::new(1, "").await;
+    rig.brokers.script(ApiKey::Produce, [3, 4].map(|ms| Step::Throttle(Duration::from_millis(ms))));
+    for first in [0, 10, 20] {
+        rig.put(&events(first..first + 10));
+        assert!(rig.run().await.is_empty());
+    }
+    assert_eq!(rig.group.ledger().faults.snapshot()["throttled by quotas, ms"], 7);
+    assert_eq!((all(&rig.written("t", 1)), rig.released()), (texts(0..30), 30));
 }
 
 /// Scenario: `partitioner = "header"` with a good number, a number the topic does not have, and none.

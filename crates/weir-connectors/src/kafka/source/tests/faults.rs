@@ -55,6 +55,19 @@ fn damaged_batches_hold_up_their_partition_only() {
     source.stop(Duration::from_secs(10));
 }
 
+/// Scenario: brokers throttle two requests for their quotas.
+/// Guarantees: the time is counted among the faults, and everything is read once.
+#[test]
+fn quotas_are_counted() {
+    let kafka = Kafka::start(1);
+    kafka.produce("t", 0, 2);
+    kafka.fake.script(ApiKey::Fetch, [3, 4].map(|ms| Step::Throttle(Duration::from_millis(ms))));
+    let source = Running::start(&kafka, "");
+    source.channel.until("all of it", 0, (0..20).collect::<Vec<_>>());
+    eventually("both are counted", || source.fault("throttled by quotas, ms") == 7);
+    source.stop(Duration::from_secs(10));
+}
+
 /// Scenario: retention deletes records between two runs.
 /// Guarantees: the next run goes on with the oldest there is, counts what was lost, and says so.
 #[test]
