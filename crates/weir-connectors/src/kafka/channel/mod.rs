@@ -36,6 +36,20 @@
 //! What brokers refuse as it is: too large a batch goes in halves; times too far from the brokers' own go into header
 //! `weir.timestamp`; anything else fails the receipt and shows in health.
 //!
+//! | Flume's `KafkaChannel` | here |
+//! |---|---|
+//! | `kafka.bootstrap.servers`, `brokerList` | `brokers` |
+//! | `kafka.topic`, `topic` | `topic` |
+//! | `kafka.consumer.group.id`, `groupId` | `consumer_group` |
+//! | `parseAsFlumeEvent` (on) | `format = "flume"`; off unless set |
+//! | `kafka.consumer.auto.offset.reset`, `readSmallestOffset` | `start` |
+//! | `defaultPartitionId`; `partitionIdHeader` | `partitioner = "fixed"` and `partition`; `"header"` and `partition_header` |
+//! | `kafka.producer.acks` (all) | `acks` |
+//! | `kafka.producer.compression.type` | `compression` |
+//! | `kafka.consumer.session.timeout.ms`, `.group.instance.id`, `.isolation.level` | `session_timeout`, `instance`, `isolation` |
+//! | `pollTimeout` | nothing to set: lanes are woken |
+//! | `kafka.producer.transactional.id` | none |
+//!
 //! Arrival of an event that was read is the newest time in its batch, so that it is the same each time; where there is
 //! none, the time it was fetched.
 

@@ -16,6 +16,7 @@ use weir_kafka::{Cluster, ClusterError, ClusterOptions, ErrorClass, ErrorCode, P
 use super::super::partition::{Partitioner, Spread};
 use super::config::KafkaSinkSpec;
 use super::flight::{Client, Outgoing};
+use super::topics::ByTopic;
 
 /// After so long without any answer a delivery goes back to the channel and the group's state says that brokers do not
 /// answer: longer than an election usually takes, short enough that a stop is not held up.
@@ -83,29 +84,6 @@ impl KafkaSink {
         }
     }
 
-    /// Events by the topic they go to.
-    fn by_topic(&self, batch: &EventBatch) -> Vec<(String, EventBatch)> {
-        let topics = &self.spec.topics;
-        let header = topics.header.as_deref().filter(|header| batch.column(header).is_some());
-        let Some(header) = header else { return vec![(topics.default.clone(), batch.clone())] };
-        let name_of = |row: usize| {
-            let value = batch.header(row, header);
-            value
-                .and_then(|value| topics.allowed.iter().find(|name| name.as_bytes() == &*value))
-                .unwrap_or(&topics.default)
-        };
-        let mut parts: Vec<(&String, Vec<usize>)> = Vec::new();
-        for row in 0..batch.len() {
-            let name = name_of(row);
-            match parts.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, rows)) => rows.push(row),
-                None => parts.push((name, vec![row])),
-            }
-        }
-        let part = |rows: &[usize]| if rows.len() == batch.len() { batch.clone() } else { batch.select(rows) };
-        parts.into_iter().map(|(name, rows)| (name.clone(), part(&rows))).collect()
-    }
-
     /// Adds the record batches of events.
     async fn add_events(
         &mut self,
@@ -114,7 +92,9 @@ impl KafkaSink {
         ack: &mut AckToken,
         out: &mut Vec<Outgoing>,
     ) -> Result<(), DeliveryError> {
-        for (name, events) in self.by_topic(batch) {
+        let ByTopic { parts, nowhere } = self.spec.topics.divide(batch);
+        ack.reject(batch, &nowhere, "its headers name no topic of topics_allowed");
+        for (name, events) in parts {
             let topic = self.topic(client, &name).await?;
             let loads = client.producer.leader_loads();
             let spread = self.spreads.entry(topic.name.clone()).or_default();
@@ -138,13 +118,15 @@ impl KafkaSink {
         ack: &mut AckToken,
         out: &mut Vec<Outgoing>,
     ) -> Result<(), DeliveryError> {
-        let Some(batch) = self.as_it_is(stored, client.batch_bytes_max()) else {
+        let only = self.spec.topics.only().map(str::to_owned);
+        let as_it_is = only.and_then(|topic| Some((topic, self.as_it_is(stored, client.batch_bytes_max())?)));
+        let Some((topic, batch)) = as_it_is else {
             let events = stored.decode(&mut client.decoder());
             let events =
                 events.map_err(|error| DeliveryError::retry("a batch of the channel cannot be decoded", error))?;
             return self.add_events(client, &events, ack, out).await;
         };
-        let topic = self.topic(client, &self.spec.topics.default).await?;
+        let topic = self.topic(client, &topic).await?;
         let loads = client.producer.leader_loads();
         let spread = self.spreads.entry(topic.name.clone()).or_default();
         let bytes = batch.as_bytes().len();

@@ -22,11 +22,30 @@
 //! invalid, go to the dead letter channel. A batch that was split is written after those that followed it.
 //!
 //! Flume: `org.apache.flume.sink.kafka.KafkaSink`, which has one batch in flight; this has as many as fit.
+//!
+//! | Flume | here |
+//! |---|---|
+//! | `kafka.bootstrap.servers`, `brokerList` | `brokers` |
+//! | `kafka.topic`, `topic` | `topic`; `%{header}` too, times not; what it may name is in `topics_allowed` |
+//! | `allowTopicOverride`, `topicHeader` (on, `topic`) | `topic_header`, off unless set; and `topics_allowed` |
+//! | `flumeBatchSize`, `batchSize` | nothing to set: as many events as there are, up to `batch_bytes` |
+//! | `useFlumeEventFormat` | `format = "flume"` |
+//! | `defaultPartitionId` | `partitioner = "fixed"` and `partition` |
+//! | `partitionIdHeader` | `partitioner = "header"` and `partition_header` |
+//! | header `key` decides the partition | `partitioner = "key"`; the record has the key in any case |
+//! | `timestampHeader` | the record has the time in header `timestamp` |
+//! | `header.NAME = KAFKA_NAME` | `headers = "list"` and `header_names`; names stay |
+//! | `kafka.producer.acks`, `requiredAcks` (1) | `acks` (all) |
+//! | `kafka.producer.compression.type` | `compression`, `compression_level` |
+//! | `kafka.producer.enable.idempotence` | `idempotent`, on |
+//! | `kafka.producer.transactional.id` | none: repeats are told by the broker while the agent lives |
+//! | `kafka.producer.security.protocol`, `ssl.*`, `sasl.*` | the options of the connection |
 
 mod config;
 mod flight;
 mod lane;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 pub use config::kafka_sink_type;

@@ -34,10 +34,19 @@ struct Rig {
 impl Rig {
     /// Two brokers with a topic `t` of `partitions`, and a sink with `options` besides the usual.
     async fn new(partitions: usize, options: &str) -> Self {
+        Self::start(partitions, &format!("topic = 't'\n{options}")).await
+    }
+
+    /// The same with a topic of the options' choice.
+    async fn with_topic(options: &str) -> Self {
+        Self::start(1, options).await
+    }
+
+    async fn start(partitions: usize, options: &str) -> Self {
         let brokers = FakeCluster::start(2).await;
         brokers.create_topic("t", partitions);
         let toml = format!(
-            "[sources.in]\ntype = 'generate'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n[sinks.out]\ntype = 'kafka'\nchannel = 'c'\nbrokers = {:?}\ntopic = 't'\n{options}\n",
+            "[sources.in]\ntype = 'generate'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n[sinks.out]\ntype = 'kafka'\nchannel = 'c'\nbrokers = {:?}\n{options}\n",
             brokers.bootstrap()
         );
         let registry: Registry = crate::registry();
@@ -338,6 +347,37 @@ async fn quotas_are_counted() {
     }
     assert_eq!(rig.group.ledger().faults.snapshot()["throttled by quotas, ms"], 7);
     assert_eq!((all(&rig.written("t", 1)), rig.released()), (texts(0..30), 30));
+}
+
+/// Scenario: Flume's testReplaceSubStringOfTopicWithHeaders: a topic with a header in its name, of events that name an allowed
+/// topic, another, and none; then with a header for the whole name, too.
+/// Guarantees: what comes of it is followed if it is allowed, else the event is set aside with the reason; the other header
+/// goes first.
+#[tokio::test]
+async fn topics_are_made_of_headers() {
+    let allowed = "topics_allowed = ['site-lab', 'site-', 'dmz']\ntopic = 'site-%{site}'";
+    for (more, in_dmz) in [("", 0), ("topic_header = 'to'", 10)] {
+        let mut rig = Rig::with_topic(&format!("{allowed}\n{more}")).await;
+        ["site-lab", "site-", "dmz"].map(|topic| rig.brokers.create_topic(topic, 1));
+        for (first, site) in [(0, Some("lab")), (10, Some("../x")), (20, None), (30, Some("lab"))] {
+            let mut batch = events(first..first + 10);
+            if let Some(site) = site {
+                batch.set_constant(HeaderName::from_static("site"), site);
+            }
+            if first == 30 {
+                batch.set_constant(HeaderName::from_static("to"), "dmz");
+            }
+            rig.put(&batch);
+        }
+        assert!(rig.run().await.is_empty());
+        let lab = [texts(0..10), texts(30..40 - in_dmz)].concat();
+        assert_eq!(all(&rig.written("site-lab", 1)), lab);
+        assert_eq!(all(&rig.written("site-", 1)), texts(20..30));
+        assert_eq!(all(&rig.written("dmz", 1)), texts(40 - in_dmz..40));
+        let dead = rig.dead_letters();
+        assert_eq!(dead.iter().map(|(body, _)| body.clone()).collect::<Vec<_>>(), texts(10..20));
+        assert!(dead[0].1.contains("topics_allowed"));
+    }
 }
 
 /// Scenario: `partitioner = "header"` with a good number, a number the topic does not have, and none.
