@@ -13,12 +13,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tracing::warn;
 use weir_event::EventBatch;
 
-use crate::channel::{AppendError, Backlog, Channel, ChannelError, Cursor, Position, ReadLimit};
+use crate::backoff::Backoff;
+use crate::channel::{AppendError, Backlog, Channel, ChannelError, Cursor, Position, ReadChunk, ReadLimit};
 use crate::clock::now_ms;
 use crate::delivery::{AckToken, Contents, Delivery, DeliveryError, LaneNacks};
 use crate::ledger::SinkLedger;
@@ -41,7 +44,10 @@ pub struct Group {
 struct State {
     cursor: Box<dyn Cursor>,
     partitions: BTreeMap<u32, Partition>,
+    /// Ranges that came back, by partition and offset.
     retry: VecDeque<(u32, Range<u64>)>,
+    /// Partitions whose ranges could not be read again: they wait, so that the others go on.
+    aside: BTreeMap<u32, Aside>,
     /// Stays begun so far, of all partitions.
     stays: u64,
     backlog_at_start: u64,
@@ -54,6 +60,12 @@ struct Partition {
     stay: u64,
     /// Ranges handed out and not released, by first offset.
     outstanding: BTreeMap<u64, Outstanding>,
+}
+
+/// How long the ranges of a partition wait before they are read again.
+struct Aside {
+    backoff: Backoff,
+    until: Instant,
 }
 
 /// A range that a sink has or had.
@@ -84,7 +96,14 @@ impl Group {
     ) -> Result<Arc<Self>, ChannelError> {
         let cursor = channel.cursor(name)?;
         let backlog_at_start = cursor.backlog().events;
-        let state = State { cursor, partitions: BTreeMap::new(), retry: VecDeque::new(), stays: 0, backlog_at_start };
+        let state = State {
+            cursor,
+            partitions: BTreeMap::new(),
+            retry: VecDeque::new(),
+            aside: BTreeMap::new(),
+            stays: 0,
+            backlog_at_start,
+        };
         Ok(Arc::new(Self {
             name: name.into(),
             channel,
@@ -160,26 +179,23 @@ impl Group {
         (self.state.lock().cursor.wakeup(), self.wakeup.clone())
     }
 
+    /// When to look again for ranges that came back, though nothing else happens; `None` if there are none.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        let at = |(partition, _): &(u32, Range<u64>)| state.aside.get(partition).map(|aside| aside.until);
+        state.retry.iter().map(|range| at(range).unwrap_or_else(Instant::now)).min()
+    }
+
     /// The next delivery: first what must be tried again, then what is new; `None` if there is nothing now.
     ///
     /// # Errors
-    /// [`ChannelError`] if the channel cannot be read; nothing moved.
+    /// [`ChannelError`] if the channel cannot be read; nothing moved. Of several partitions, one whose ranges cannot be
+    /// read again waits instead, and says so in the ledger.
     pub fn next(self: &Arc<Self>, limit: ReadLimit, lane: &Arc<LaneNacks>) -> Result<Option<Delivery>, ChannelError> {
         let mut state = self.state.lock();
         state.forget_taken_away();
-        let (chunk, repeated) = match state.retry.pop_front() {
-            Some((partition, range)) => match state.cursor.read_again(partition, range.clone(), limit) {
-                Ok(chunk) => {
-                    if chunk.range.end < range.end {
-                        state.split(partition, &range, chunk.range.end);
-                    }
-                    (chunk, true)
-                }
-                Err(error) => {
-                    state.retry.push_front((partition, range));
-                    return Err(error);
-                }
-            },
+        let (chunk, repeated) = match self.next_again(&mut state, limit)? {
+            Some(chunk) => (chunk, true),
             None => match state.cursor.read(limit)? {
                 Some(chunk) => {
                     let partition = state.partition(chunk.partition);
@@ -209,6 +225,35 @@ impl Group {
         };
         let ack = AckToken::new(self.clone(), lane.clone(), contents);
         Ok(Some(Delivery { batches: chunk.batches, stored: chunk.stored, repeats_below, ack }))
+    }
+
+    /// The first range that came back and is due. One attempt at most is in vain, for an attempt takes its time and holds
+    /// everybody up meanwhile.
+    fn next_again(&self, state: &mut State, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {
+        let now = Instant::now();
+        let is_due = |(partition, _): &(u32, Range<u64>)| state.aside.get(partition).is_none_or(|at| at.until <= now);
+        let Some(at) = state.retry.iter().position(is_due) else { return Ok(None) };
+        let (partition, range) = state.retry[at].clone();
+        match state.cursor.read_again(partition, range.clone(), limit) {
+            Ok(chunk) => {
+                state.retry.remove(at);
+                state.aside.remove(&partition);
+                if chunk.range.end < range.end {
+                    state.split(partition, &range, chunk.range.end);
+                }
+                Ok(Some(chunk))
+            }
+            // There are no others to go on with: the lane waits.
+            Err(error) if state.cursor.positions().len() < 2 => Err(error),
+            Err(error) => {
+                let wait = state.set_aside(partition);
+                let text = crate::chain(&error);
+                let retry_in_ms = wait.as_millis() as u64;
+                warn!(group = %self.name, partition, retry_in_ms, error = %text, "a range cannot be read again; the other partitions go on");
+                self.ledger.failed(&text);
+                Ok(None)
+            }
+        }
     }
 
     pub(crate) fn acked(
@@ -296,6 +341,7 @@ impl State {
     fn forget_taken_away(&mut self) {
         for partition in self.cursor.taken_away() {
             self.partitions.remove(&partition);
+            self.aside.remove(&partition);
             self.retry.retain(|(other, _)| *other != partition);
         }
     }
@@ -307,8 +353,22 @@ impl State {
         if self.partitions.get(partition).is_none_or(|found| found.stay != contents.stay) {
             return;
         }
-        let at = self.retry.partition_point(|(p, r)| (*p, r.start) < (*partition, range.start));
-        self.retry.insert(at, (*partition, range.clone()));
+        self.put_back(*partition, range.clone());
+    }
+
+    fn put_back(&mut self, partition: u32, range: Range<u64>) {
+        let at = self.retry.partition_point(|(p, r)| (*p, r.start) < (partition, range.start));
+        self.retry.insert(at, (partition, range));
+    }
+
+    /// Lets the ranges of a partition wait; for how long.
+    fn set_aside(&mut self, partition: u32) -> Duration {
+        let now = Instant::now();
+        let aside = self.aside.entry(partition).or_insert_with(|| Aside { backoff: Backoff::default(), until: now });
+        let wait = aside.backoff.next(&mut fastrand::Rng::new());
+        // From the end of the attempt, which may have been long.
+        aside.until = now + wait;
+        wait
     }
 
     /// A retried range was read again only in part: the rest waits as a range of its own.
@@ -318,7 +378,7 @@ impl State {
             found.outstanding.insert(range.start, Outstanding { end: at, bytes, acked: false });
             found.outstanding.insert(at, Outstanding { end: range.end, bytes: 0, acked: false });
         }
-        self.retry.push_front((partition, at..range.end));
+        self.put_back(partition, at..range.end);
     }
 
     fn settle(&mut self, contents: &Contents) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -18,6 +18,9 @@ struct Script {
     chunks: VecDeque<(u32, Range<u64>)>,
     taken_away: Vec<u32>,
     released: Vec<(u32, u64)>,
+    partitions: u32,
+    /// Partitions that cannot be read a second time.
+    dead: Vec<u32>,
 }
 
 #[derive(Clone, Default)]
@@ -58,7 +61,8 @@ fn chunk(partition: u32, range: Range<u64>) -> ReadChunk {
 
 impl Cursor for Scripted {
     fn positions(&self) -> Vec<Position> {
-        vec![Position { channel: ChannelId { log: 1, partition: 0 }, released: 0, end: 0 }]
+        let position = |partition| Position { channel: ChannelId { log: 1, partition }, released: 0, end: 0 };
+        (0..self.0.lock().partitions.max(1)).map(position).collect()
     }
     fn repeats_below(&self, _: u32) -> u64 {
         0
@@ -70,7 +74,10 @@ impl Cursor for Scripted {
         Ok(self.0.lock().chunks.pop_front().map(|(partition, range)| chunk(partition, range)))
     }
     fn read_again(&mut self, partition: u32, range: Range<u64>, _: ReadLimit) -> Result<ReadChunk, ChannelError> {
-        Ok(chunk(partition, range))
+        match self.0.lock().dead.contains(&partition) {
+            true => Err(ChannelError { channel: "shared".into(), message: "its replica is dead".into(), source: None }),
+            false => Ok(chunk(partition, range)),
+        }
     }
     fn release(&mut self, partition: u32, up_to: u64) {
         self.0.lock().released.push((partition, up_to));
@@ -126,4 +133,55 @@ fn what_was_taken_away_is_not_retried() {
     drop(second.ack);
     assert!(next(&group).is_none());
     assert!(!group.is_anything_outstanding());
+}
+
+/// Scenario: a delivery of one of two partitions comes back and cannot be read again for a while; then it can.
+/// Guarantees: the other partition goes on meanwhile, what came back of it included; the trouble is told; nothing of the
+/// first is released or skipped, and it is delivered again in the end.
+#[test]
+fn a_partition_that_cannot_be_read_again_waits_alone() {
+    let channel = Scripted::default();
+    channel.0.lock().partitions = 2;
+    channel.0.lock().chunks.extend([(0, 0..10), (1, 0..10)]);
+    let group = open(&channel);
+    drop((next(&group).expect("one").ack, next(&group).expect("two").ack));
+    channel.0.lock().dead.push(0);
+    channel.0.lock().chunks.extend([(1, 10..20), (0, 10..20), (1, 20..30)]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut found = Vec::new();
+    while found.len() < 4 {
+        assert!(Instant::now() < deadline, "{found:?}");
+        assert!(group.retry_at().is_some());
+        if let Some(delivery) = next(&group) {
+            found.push((delivery.ack.partition(), delivery.ack.range()));
+            delivery.ack.ack();
+        }
+    }
+    assert_eq!(found, vec![(1, 10..20), (1, 0..10), (0, 10..20), (1, 20..30)]);
+    assert_eq!(channel.0.lock().released, vec![(1, 20), (1, 30)]);
+    assert!(group.is_anything_outstanding());
+    channel.0.lock().dead.clear();
+    while group.is_anything_outstanding() {
+        assert!(Instant::now() < deadline, "it is delivered again");
+        if let Some(delivery) = next(&group) {
+            delivery.ack.ack();
+        }
+    }
+    assert_eq!(channel.0.lock().released.last(), Some(&(0, 20)));
+    assert_eq!(group.retry_at(), None);
+}
+
+/// Scenario: a channel of one partition cannot read a range again.
+/// Guarantees: the error goes to the lane, which waits: there is nothing else to go on with. The range is still there.
+#[test]
+fn a_channel_of_one_partition_says_so_itself() {
+    let channel = Scripted::default();
+    channel.0.lock().chunks.push_back((0, 0..10));
+    let group = open(&channel);
+    drop(next(&group).expect("one").ack);
+    channel.0.lock().dead.push(0);
+    assert!(group.next(ReadLimit::events(1 << 20), &Arc::default()).is_err());
+    channel.0.lock().dead.clear();
+    next(&group).expect("again").ack.ack();
+    assert_eq!(channel.0.lock().released, vec![(0, 10)]);
 }

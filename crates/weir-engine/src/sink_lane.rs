@@ -74,9 +74,10 @@ impl SinkLane {
                     if self.finish().await {
                         return;
                     }
-                    // A delivery is still out: with a sibling, or on its way to the dead letter channel.
+                    // A delivery is still out: with a sibling, on its way to the dead letter channel, or to be read again.
                     tokio::select! {
                         () = returned => {}
+                        () = wait_until(self.group.retry_at()) => {}
                         () = wait_until(self.drain.deadline()) => {}
                     }
                 }
@@ -87,6 +88,7 @@ impl SinkLane {
                         () = returned => {}
                         () = self.drain.given() => {}
                         () = wait_until(timer) => {}
+                        () = wait_until(self.group.retry_at()) => {}
                     }
                 }
             }

@@ -31,6 +31,7 @@ impl ErrorCode {
     pub(crate) const CORRUPT_MESSAGE: Self = Self(2);
     pub(crate) const NO_LEADER: Self = Self(5);
     pub(crate) const NETWORK_EXCEPTION: Self = Self(13);
+    pub(crate) const ILLEGAL_GENERATION: Self = Self(22);
     pub(crate) const INCONSISTENT_PROTOCOL: Self = Self(23);
     pub(crate) const UNKNOWN_MEMBER_ID: Self = Self(25);
     pub(crate) const REBALANCE_IN_PROGRESS: Self = Self(27);
@@ -114,10 +115,11 @@ impl ErrorCode {
 
     /// Whether a produce request answered with this code certainly left nothing in the log.
     pub(crate) const fn certainly_not_written(self) -> bool {
-        // Checked before the append: addresses, sizes, permissions, sequences, the size of the ISR. Not among them:
-        // 7 and 20 (appended, not replicated in time), 13, 56 and -1 (anything may have happened).
+        // Checked before the append: sizes, permissions, sequences, the size of the ISR. Not among them: 7 and 20
+        // (appended, not replicated in time), 3, 5 and 6 (said also of a batch that was appended when the leader moves
+        // while it waits for the replicas), 13, 56 and -1 (anything may have happened).
         matches!(self.class(), ErrorClass::RejectBatch)
-            || matches!(self.0, 2 | 3 | 5 | 6 | 19 | 45 | 47 | 59 | 74 | 75 | 89 | 90 | 100 | 103)
+            || matches!(self.0, 2 | 19 | 45 | 47 | 59 | 74 | 75 | 89 | 90 | 100 | 103)
     }
 
     fn known(self) -> Option<ResponseError> {
@@ -173,6 +175,7 @@ mod tests {
         let code = ErrorCode::from_wire(9_000).expect("an error");
         assert_eq!((code.class(), code.to_string().as_str()), (ErrorClass::Retry, "error 9000"));
         assert_eq!(ErrorCode::MESSAGE_TOO_LARGE.to_string(), "MessageTooLarge (10)");
-        assert!(!ErrorCode(20).certainly_not_written() && ErrorCode(19).certainly_not_written());
+        assert!(ErrorCode(19).certainly_not_written());
+        assert!([3, 5, 6, 7, 20].into_iter().all(|code| !ErrorCode(code).certainly_not_written()));
     }
 }

@@ -11,7 +11,8 @@ use weir_event::EventBatch;
 use crate::fake::{ApiKey, FakeCluster, Step};
 use crate::{
     Cluster, ClusterError, ClusterOptions, Commit, Committed, ErrorClass, ErrorCode, FetchError, FetchOptions, Fetcher,
-    GroupEvent, GroupMember, GroupOptions, GroupProtocol, OffsetAt, Place, Producer, ProducerOptions, SendError,
+    GroupEvent, GroupMember, GroupOptions, GroupProtocol, NewTopic, OffsetAt, Place, Producer, ProducerOptions,
+    SendError,
 };
 
 const PARTITIONS: i32 = 2;
@@ -55,12 +56,12 @@ async fn producers_meet_every_code() {
     tasks.join_all().await;
 }
 
-/// What a broker may do that answers so. DUPLICATE_SEQUENCE says that the batch is there; three more may come after the
-/// deed.
+/// What a broker may do that answers so. DUPLICATE_SEQUENCE says that the batch is there; some more may come after the deed:
+/// 3, 5 and 6 when the leader moves while the batch waits for replicas.
 fn produce_steps(api: ApiKey, code: i16) -> Vec<Step> {
     match code {
         46 if api == ApiKey::Produce => vec![Step::ServeThenRefuse(code)],
-        7 | 13 | 20 if api == ApiKey::Produce => vec![Step::Refuse(code), Step::ServeThenRefuse(code)],
+        3 | 5 | 6 | 7 | 13 | 20 if api == ApiKey::Produce => vec![Step::Refuse(code), Step::ServeThenRefuse(code)],
         _ => vec![Step::Refuse(code)],
     }
 }
@@ -266,4 +267,64 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// Scenario: each error code in answer to the creation of a topic.
+/// Guarantees: the topic is there in the end, or it is not and the caller is told that code; nobody waits for ever.
+#[tokio::test]
+async fn creating_topics_meets_every_code() {
+    let (fake, cluster) = start().await;
+    for code in codes() {
+        fake.script(ApiKey::CreateTopics, [Step::Refuse(code)]);
+        let name = format!("t{code}");
+        let topic = NewTopic { name: name.clone(), partitions: Some(PARTITIONS), replicas: None, settings: Vec::new() };
+        let created = tokio::time::timeout(DEADLINE, cluster.create_topic(&topic)).await;
+        let is_there = |cluster: Cluster, name: String| async move {
+            cluster.refresh(&[&name]).await.expect("metadata");
+            cluster.cached_topic(&name).is_some()
+        };
+        match created.unwrap_or_else(|_| panic!("{code}: hangs")) {
+            Ok(topic) => assert_eq!(topic.partitions.len(), PARTITIONS as usize, "{code}"),
+            Err(ClusterError::Refused { code: given, .. }) => {
+                assert_eq!(given.code(), code);
+                assert!(matches!(given.class(), ErrorClass::RejectBatch | ErrorClass::Fatal), "{given} passes");
+                assert!(!is_there(cluster.clone(), name).await, "{given}, and yet it is there");
+            }
+            Err(error) => panic!("{code}: {error}"),
+        }
+    }
+    assert_eq!(fake.requests(ApiKey::CreateTopics) - codes().count(), created_twice(), "one more for what passes");
+}
+
+/// Codes after which a topic is asked for once more.
+fn created_twice() -> usize {
+    let passes = |code: &i16| {
+        let class = ErrorCode::from_wire(*code).map(ErrorCode::class);
+        matches!(class, Some(ErrorClass::Retry | ErrorClass::RefreshMetadata))
+    };
+    codes().filter(passes).count()
+}
+
+/// Scenario: each error code in answer to a member that leaves by the classic protocol.
+/// Guarantees: it has left all the same, and does not wait for ever; the next member gets what it had.
+#[tokio::test]
+async fn leaving_meets_every_code() {
+    let (fake, cluster) = start().await;
+    fake.create_topic("t", PARTITIONS as usize);
+    let options = GroupOptions {
+        heartbeat_interval: Duration::from_millis(2),
+        protocol: GroupProtocol::Classic,
+        ..GroupOptions::new("g", ["t"])
+    };
+    for code in codes() {
+        let case = async {
+            let mut member = GroupMember::join(&cluster, options.clone());
+            let Some(GroupEvent::Assigned(places)) = member.next().await else { panic!("{code}: nothing assigned") };
+            assert_eq!(places.len(), PARTITIONS as usize, "{code}");
+            fake.script(ApiKey::LeaveGroup, [Step::Refuse(code)]);
+            member.leave().await;
+        };
+        tokio::time::timeout(DEADLINE, case).await.unwrap_or_else(|_| panic!("{code}: hangs"));
+    }
+    assert_eq!(fake.requests(ApiKey::LeaveGroup), codes().count());
 }

@@ -2,11 +2,16 @@
 //!
 //! The options have the same names in each table and texts of their own, for what they mean differs: a source's offsets
 //! follow receipts, a channel's follow sinks.
+//!
+//! An offset says something only of the topic it was committed for. One that is deleted and made anew under the same name
+//! has another id, which stands in the text committed with each offset: what was committed for another counts as nothing
+//! committed, and reading begins where `start` says. Without the id, offsets of the old topic would pass over as many
+//! events of the new one.
 
 use std::time::Duration;
 
 use weir_config::{Diagnostics, Options};
-use weir_kafka::{GroupOptions, OffsetAt};
+use weir_kafka::{Committed, GroupOptions, OffsetAt};
 
 /// How a component reads as a member of a consumer group: checked.
 #[derive(Clone, Debug)]
@@ -56,6 +61,22 @@ impl ConsumeSpec {
     }
 }
 
+/// What stands before the id of the topic in the text that is committed with an offset.
+const TOPIC_ID: &str = "topic=";
+
+/// The text to commit with an offset of the topic with id `topic` (0 where brokers have none), behind `who` commits.
+pub(crate) fn commit_text(who: &str, topic: u128) -> String {
+    if topic == 0 { who.to_owned() } else { format!("{who} {TOPIC_ID}{topic:032x}") }
+}
+
+/// Whether an offset was committed for a topic other than the one with id `topic`. One without an id in its text (of
+/// another program, set by hand) counts as being of this one.
+pub(crate) fn is_of_another_topic(committed: &Committed, topic: u128) -> bool {
+    let words = committed.metadata.as_deref().unwrap_or_default().split(' ');
+    let id = { words }.find_map(|word| u128::from_str_radix(word.strip_prefix(TOPIC_ID)?, 16).ok());
+    topic != 0 && committed.offset.is_some() && id.is_some_and(|id| id != topic)
+}
+
 fn start(options: &Options, diagnostics: &mut Diagnostics) -> Option<OffsetAt> {
     match options.text("start") {
         "earliest" => Some(OffsetAt::Earliest),
@@ -69,5 +90,27 @@ fn start(options: &Options, diagnostics: &mut Diagnostics) -> Option<OffsetAt> {
                 None
             }
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_kafka::Place;
+
+    use super::*;
+
+    /// Scenario: offsets committed for this topic, for an earlier one of its name, by older brokers, by another program.
+    /// Guarantees: only what is known to be of another topic counts as such.
+    #[test]
+    fn commits_name_their_topic() {
+        let place = Place { topic: "t".into(), partition: 0 };
+        let is_other = |text: &str, topic| {
+            let committed = Committed { place: place.clone(), offset: Some(5), metadata: Some(text.to_owned()) };
+            is_of_another_topic(&committed, topic)
+        };
+        let text = commit_text("weir channel topic=none", 7);
+        assert_eq!([7, 8, 0].map(|topic| is_other(&text, topic)), [false, true, false]);
+        assert_eq!(["", "weir c", "topic=zz", &commit_text("weir c", 0)].map(|text| is_other(text, 8)), [false; 4]);
+        assert!(!is_of_another_topic(&Committed { place: place.clone(), offset: None, metadata: Some(text) }, 8));
     }
 }

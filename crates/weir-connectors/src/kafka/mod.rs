@@ -9,6 +9,9 @@
 //!   partition.rs  which partition events go to
 //! ```
 //!
+//! Quotas: what brokers make this client wait is counted as a fault of the source, or of the sink's group, under
+//! `throttled by quotas, ms`.
+//!
 //! The components: [`channel`], [`sink`], [`source`].
 
 pub mod channel;
@@ -22,3 +25,13 @@ pub mod record;
 pub mod runtime;
 pub mod sink;
 pub mod source;
+
+/// What the time is counted under for which brokers asked a client to be silent.
+const THROTTLED: &str = "throttled by quotas, ms";
+
+/// Adds what was throttled since the last look: `total` so far, `counted` of it.
+fn count_throttled(faults: &weir_engine::ledger::Reasons, total: std::time::Duration, counted: &mut u64) {
+    let total_ms = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
+    faults.add(THROTTLED, total_ms.saturating_sub(*counted));
+    *counted = total_ms.max(*counted);
+}

@@ -17,6 +17,8 @@ use weir_engine::sink::{FlushReason, Sink, SinkContext, SinkSpec};
 use weir_engine::source::StartError;
 use weir_testkit::agent::TestAgent;
 
+/// How long the sink holds tokens.
+pub(crate) const HOLD: Duration = Duration::from_millis(200);
 /// In a child process: the configuration of the agent it is to run.
 pub(crate) const CHILD_VARIABLE: &str = "WEIR_TEST_HUB";
 

@@ -99,10 +99,11 @@ pub trait Cursor: Send {
     fn read(&mut self, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError>;
 
     /// Reads `range` of `partition` again, for a second delivery. May return less than the range, from its start;
-    /// the remainder of a range that is not there any more is reported in [`ReadChunk::lost`].
+    /// the remainder of a range that is not there any more is reported in [`ReadChunk::lost`]. Everything of the group
+    /// waits meanwhile, so what takes more than a second is to be an error: it is asked for again.
     ///
     /// # Errors
-    /// [`ChannelError`].
+    /// [`ChannelError`]: the range is asked for again later, other partitions go on.
     fn read_again(&mut self, partition: u32, range: Range<u64>, limit: ReadLimit) -> Result<ReadChunk, ChannelError>;
 
     /// Everything of `partition` below `up_to` is delivered and may be forgotten. Monotone, idempotent.

@@ -53,7 +53,7 @@ impl Broker {
             }
         };
         let topics = names.iter().map(|name| {
-            let id = Uuid::from_u128(topic_id(name));
+            let id = Uuid::from_u128(state.topic_id(name));
             let topic = MetadataResponseTopic::default().with_name(Some(TopicName(text(name)))).with_topic_id(id);
             match (refused, state.topics.get(name)) {
                 (Some(code), _) => topic.with_error_code(code),
@@ -84,6 +84,7 @@ impl Broker {
                     (Some(code), _) => Err(code),
                     (None, None) => Err(3),
                     (None, Some(log)) if log.leader != self.id => Err(6),
+                    (None, Some(Log { refuses: Some(code), .. })) => Err(*code),
                     (None, Some(log)) => log.append(&part.records.unwrap_or_default()),
                 };
                 let (offset, code) = outcome.map_or_else(|code| (-1, code), |offset| (offset, late_code));
@@ -170,11 +171,6 @@ impl Broker {
         }
         SaslAuthenticateResponse::default().with_error_code(58).with_error_message(Some(text("wrong password")))
     }
-}
-
-/// An id for a topic, which is different for different names of up to 15 bytes, and not 0.
-pub(super) fn topic_id(name: &str) -> u128 {
-    name.bytes().fold(1, |id, byte| id << 8 | u128::from(byte))
 }
 
 fn describe((index, log): (i32, &Log)) -> MetadataResponsePartition {

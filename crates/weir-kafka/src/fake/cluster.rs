@@ -58,6 +58,8 @@ pub(super) struct Shared {
 
 pub(super) struct State {
     pub(super) topics: BTreeMap<String, Vec<Log>>,
+    /// How often topics were made anew.
+    remade: HashMap<String, u128>,
     pub(super) groups: HashMap<String, Group>,
     pub(super) fetch_sessions: FetchSessions,
     pub(super) next_producer_id: i64,
@@ -67,6 +69,15 @@ pub(super) struct State {
     pub(super) session_ms: i64,
     scripts: HashMap<i16, VecDeque<Step>>,
     counts: HashMap<i16, usize>,
+}
+
+impl State {
+    /// An id for a topic, which is different for different names of up to 14 bytes, and not 0; another each time it is made
+    /// anew.
+    pub(super) fn topic_id(&self, name: &str) -> u128 {
+        let id = name.bytes().fold(1, |id, byte| id << 8 | u128::from(byte));
+        id | self.remade.get(name).copied().unwrap_or(0) << 120
+    }
 }
 
 impl Shared {
@@ -97,6 +108,7 @@ impl FakeCluster {
         }
         let state = State {
             topics: BTreeMap::new(),
+            remade: HashMap::new(),
             groups: HashMap::new(),
             fetch_sessions: FetchSessions::default(),
             next_producer_id: 1_000,
@@ -124,6 +136,12 @@ impl FakeCluster {
         let leaders = self.shared.addresses.iter().map(|(id, _)| *id).cycle().take(partitions);
         let log = |leader| Log { leader, batch_bytes_max: BATCH_BYTES_MAX, ..Log::default() };
         self.shared.state().topics.insert(name.to_owned(), leaders.map(log).collect());
+    }
+
+    /// Deletes a topic and makes it anew: empty, and with another id.
+    pub fn remake_topic(&self, name: &str, partitions: usize) {
+        *self.shared.state().remade.entry(name.to_owned()).or_default() += 1;
+        self.create_topic(name, partitions);
     }
 
     /// What the next requests of a kind meet, one step each; then they are served again.
@@ -169,6 +187,12 @@ impl FakeCluster {
     /// Sets the largest batch of a partition, bytes.
     pub fn limit_batch_bytes(&self, topic: &str, partition: usize, bytes: usize) {
         self.with_log(topic, partition, |log| log.batch_bytes_max = bytes);
+    }
+
+    /// Refuses every batch for a partition with this code from now on, as without the right to write to its topic; or none
+    /// any more.
+    pub fn refuse_batches(&self, topic: &str, partition: usize, code: Option<i16>) {
+        self.with_log(topic, partition, |log| log.refuses = code);
     }
 
     /// Lets the leader of a partition forget what it knows of producers.

@@ -7,7 +7,7 @@ use kafka_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeart
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use super::answers::{Broker, topic_id};
+use super::answers::Broker;
 
 type Places = BTreeSet<(u128, i32)>;
 
@@ -29,8 +29,8 @@ struct Consumer {
     revoking: Places,
 }
 
-/// How many partitions each topic has.
-type Counts = BTreeMap<String, i32>;
+/// The id of each topic, and how many partitions it has.
+type Counts = BTreeMap<String, (u128, i32)>;
 
 impl Consumers {
     pub(super) fn is_empty(&self) -> bool {
@@ -54,12 +54,12 @@ impl Consumers {
     /// Every partition in turn to the members that want its topic.
     fn target(&self, id: &str, counts: &Counts) -> Places {
         let mut places = Places::new();
-        for (topic, count) in counts {
+        for (topic, (topic_id, count)) in counts {
             let takers = self.members.iter().filter(|(_, member)| member.topics.contains(topic));
             let takers: Vec<&String> = takers.map(|(id, _)| id).collect();
             let own = (0..*count)
                 .filter(|index| takers.get(*index as usize % takers.len().max(1)).is_some_and(|taker| *taker == id));
-            places.extend(own.map(|partition| (topic_id(topic), partition)));
+            places.extend(own.map(|partition| (*topic_id, partition)));
         }
         places
     }
@@ -146,7 +146,8 @@ impl Broker {
             return answer.with_error_code(code).with_error_message(Some(StrBytes::from_static_str("as scripted")));
         }
         let mut state = self.shared.state();
-        let counts: Counts = state.topics.iter().map(|(name, logs)| (name.clone(), logs.len() as i32)).collect();
+        let counts: Counts =
+            state.topics.iter().map(|(name, logs)| (name.clone(), (state.topic_id(name), logs.len() as i32))).collect();
         let consumers = &mut state.groups.entry(request.group_id.to_string()).or_default().consumers;
         let (epoch, assigned) = match consumers.heartbeat(request, &counts) {
             Ok(told) => told,

@@ -17,6 +17,8 @@ pub(super) struct Log {
     pub(super) start_offset: i64,
     pub(super) next_offset: i64,
     pub(super) batch_bytes_max: usize,
+    /// Refuses every batch with this code.
+    pub(super) refuses: Option<i16>,
     /// A replica that fetchers are sent to.
     pub(super) preferred_replica: Option<i32>,
     pub(super) producers: HashMap<i64, ProducerState>,

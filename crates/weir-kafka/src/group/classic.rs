@@ -50,14 +50,22 @@ impl Keeper {
             generation: self.membership.generation,
         };
         // The owner may want to leave while the others take their time to join.
+        let joining = join(&self.cluster, &self.coordinator, &mut id, subscription);
         let joined = tokio::select! {
-            joined = join(&self.cluster, &self.coordinator, &mut id, subscription) => Ok(joined),
+            joined = self.while_joining(joining) => Ok(joined),
             stop = wait_for_leave(commands, &mut other_topics) => Err(stop),
         };
         self.set_membership(Membership { id, ..self.membership.clone() });
-        let next = match joined? {
-            Err(error) => self.recover(error).await?,
-            Ok(Joined { membership, divided, assigned }) => {
+        let (joined, last_contact) = joined?;
+        self.last_contact = last_contact;
+        let next = match joined {
+            None => {
+                self.lose().await?;
+                self.coordinator.forget().await;
+                Next::Join
+            }
+            Some(Err(error)) => self.recover(error).await?,
+            Some(Ok(Joined { membership, divided, assigned })) => {
                 self.failures = 0;
                 self.last_contact = Instant::now();
                 self.set_membership(Membership { losses: self.membership.losses, ..membership });
@@ -70,6 +78,54 @@ impl Keeper {
         Ok(Next::Join)
     }
 
+    /// Waits for a join as long as this member may be sure of its partitions, which it keeps meanwhile; `None` when it no
+    /// longer is. Others may take longer to join than a session lasts, so heartbeats go on beside; with it, when the last of
+    /// them was sent that was answered.
+    async fn while_joining<T>(&self, joining: impl Future<Output = T>) -> (Option<T>, Instant) {
+        let mut contact = self.last_contact;
+        if self.owned.is_empty() {
+            return (Some(joining.await), contact);
+        }
+        tokio::pin!(joining);
+        // Over a connection of its own: brokers answer one request of a connection after the other.
+        let beside = Coordinator::new(self.cluster.clone(), self.options.clone());
+        loop {
+            let beat = async {
+                tokio::time::sleep(self.options.heartbeat_interval).await;
+                let sent = Instant::now();
+                (sent, beside.heartbeat(&self.membership).await)
+            };
+            tokio::select! {
+                joined = &mut joining => return (Some(joined), contact),
+                () = tokio::time::sleep_until(contact + self.options.session_timeout) => return (None, contact),
+                (sent, heard) = beat => match heard.map_err(|error| code_of(&error)) {
+                    // The round has ended, and its answer is on the way.
+                    Ok(()) | Err(Some(ErrorCode::REBALANCE_IN_PROGRESS | ErrorCode::ILLEGAL_GENERATION)) => contact = sent,
+                    Err(Some(ErrorCode::UNKNOWN_MEMBER_ID)) => return (None, contact),
+                    Err(_) => beside.forget().await,
+                },
+            }
+        }
+    }
+
+    /// A heartbeat while the owner gives up partitions.
+    pub(super) async fn beat_while_revoking(&mut self) -> Result<(), Stop> {
+        let sent = Instant::now();
+        match self.in_session(self.coordinator.heartbeat(&self.membership)).await {
+            Some(Ok(())) => self.last_contact = sent,
+            // Dealt with when this member joins again, which is next.
+            Some(Err(error)) if code_of(&error) == Some(ErrorCode::REBALANCE_IN_PROGRESS) => self.last_contact = sent,
+            Some(Err(error)) if error.class() != ErrorClass::Fatal => self.coordinator.forget().await,
+            // Others have all of it by now.
+            Some(Err(_)) => self.lose().await?,
+            None => {
+                self.lose().await?;
+                self.coordinator.forget().await;
+            }
+        }
+        Ok(())
+    }
+
     async fn take_over(
         &mut self,
         assigned: BTreeSet<Place>,
@@ -79,7 +135,11 @@ impl Keeper {
         let new: Vec<Place> = assigned.difference(&self.owned).cloned().collect();
         let moved = !gone.is_empty();
         if moved {
+            let losses = self.membership.losses;
             self.revoke(gone, commands).await?;
+            if self.membership.losses != losses {
+                return Ok(Next::Join);
+            }
         }
         if !new.is_empty() {
             self.owned.extend(new.iter().cloned());

@@ -157,3 +157,33 @@ async fn subscriptions_follow_metadata() {
     let Some(GroupEvent::Failed(error)) = member.next().await else { panic!("not told") };
     assert_eq!(error.to_string(), "staying in group g failed with GroupAuthorizationFailed (30): as scripted");
 }
+
+/// Scenario: by both protocols, a member is fenced and has joined again when its owner, who has not heard of either, commits
+/// what it has of before; another member has gone on from there meanwhile.
+/// Guarantees: the late commit is refused and moves nothing, also once its owner knows; one of the new stay is taken.
+#[tokio::test]
+async fn a_commit_counts_for_the_stay_it_is_of() {
+    for (protocol, beat) in
+        [(GroupProtocol::Consumer, ApiKey::ConsumerGroupHeartbeat), (GroupProtocol::Classic, ApiKey::Heartbeat)]
+    {
+        let (fake, cluster) = start(1).await;
+        let (mut member, mut held) = (join(&cluster, GroupOptions { protocol, ..consumer() }), BTreeSet::new());
+        until(&mut member, &mut held, 1).await;
+        let place = held.first().cloned().expect("one");
+        let commit = |offset| [Commit { place: place.clone(), offset, metadata: None }];
+        member.commit(&commit(900)).await.expect("committed");
+        fake.expel_members("g");
+        let before = fake.requests(beat);
+        while fake.requests(beat) < before + 20 {
+            tokio::task::yield_now().await;
+        }
+        let refused = member.commit(&commit(500)).await.expect_err("of an earlier stay");
+        assert_eq!(refused.class(), ErrorClass::Fatal, "{protocol:?}");
+        assert!(matches!(member.next().await, Some(GroupEvent::Lost(places)) if places.len() == 1));
+        assert!(member.commit(&commit(500)).await.is_err(), "{protocol:?}");
+        let places = [place.clone()];
+        assert_eq!(cluster.committed("g", &places).await.expect("offsets")[0].offset, Some(900), "{protocol:?}");
+        assert!(matches!(member.next().await, Some(GroupEvent::Assigned(places)) if places.len() == 1));
+        member.commit(&commit(901)).await.expect("committed");
+    }
+}

@@ -213,7 +213,7 @@ impl Coordinator {
         }
     }
 
-    /// As whom to ask now, who asked first as `first`. Without the consumer protocol that does not change.
+    /// As whom to ask now, who asked first as `first`: with the consumer protocol the epoch may be another by now.
     fn current(
         &self,
         first: &Membership,
@@ -222,20 +222,25 @@ impl Coordinator {
     ) -> Result<Membership, ClusterError> {
         let now = membership.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match () {
-            () if !first.consumer => Ok(first.clone()),
-            () if now.losses == first.losses && now.consumer => Ok(now),
             // The partitions are others' by now, whatever this member was given since.
-            () => Err(self.refused(what, ErrorCode::UNKNOWN_MEMBER_ID)),
+            () if now.losses != first.losses || now.consumer != first.consumer => {
+                Err(self.refused(what, ErrorCode::UNKNOWN_MEMBER_ID))
+            }
+            () if now.consumer => Ok(now),
+            () => Ok(first.clone()),
         }
     }
 
+    /// Commits, if no partitions were lost since `losses` was counted; `None` for now.
     pub(super) async fn commit(
         &self,
         membership: &std::sync::Mutex<Membership>,
+        losses: Option<u32>,
         commits: &[Commit],
     ) -> Result<(), ClusterError> {
         let what = "committing offsets of";
-        let first = membership.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = membership.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let first = Membership { losses: losses.unwrap_or(now.losses), ..now };
         self.retry(|| async { self.commit_once(&self.current(&first, membership, what)?, commits).await }).await
     }
 

@@ -43,7 +43,8 @@ pub(super) struct Keeper {
     /// When the last request was sent that the coordinator has answered: its clock began then or later.
     pub(super) last_contact: Instant,
     pub(super) failures: u32,
-    events: mpsc::Sender<GroupEvent>,
+    /// Each with the losses before it.
+    events: mpsc::Sender<(GroupEvent, u32)>,
 }
 
 impl Keeper {
@@ -51,7 +52,7 @@ impl Keeper {
         cluster: Cluster,
         options: Arc<GroupOptions>,
         shared: Arc<Mutex<Membership>>,
-        events: mpsc::Sender<GroupEvent>,
+        events: mpsc::Sender<(GroupEvent, u32)>,
     ) -> Self {
         Self {
             coordinator: Coordinator::new(cluster.clone(), options.clone()),
@@ -81,7 +82,7 @@ impl Keeper {
                     // Else the others wait a session timeout for it.
                     self.leave().await;
                 }
-                let _ = self.events.send(GroupEvent::Failed(error)).await;
+                let _ = self.tell(GroupEvent::Failed(error)).await;
             }
         }
     }
@@ -138,8 +139,7 @@ impl Keeper {
                     if self.membership.consumer {
                         self.beat_meanwhile().await?;
                     } else {
-                        // Whatever it says is dealt with when this member joins again, which is next.
-                        let _ = self.coordinator.heartbeat(&self.membership).await;
+                        self.beat_while_revoking().await?;
                     }
                     if self.owned.is_disjoint(&places) {
                         // Lost, and told so.
@@ -173,7 +173,7 @@ impl Keeper {
     }
 
     pub(super) async fn tell(&self, event: GroupEvent) -> Result<(), Stop> {
-        self.events.send(event).await.map_err(|_| Stop::Dropped)
+        self.events.send((event, self.membership.losses)).await.map_err(|_| Stop::Dropped)
     }
 
     pub(super) fn set_membership(&mut self, membership: Membership) {

@@ -1,5 +1,6 @@
 //! [`GroupMember`]: what callers hold.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +13,8 @@ use crate::{Cluster, ClusterError};
 
 /// Commands and events that wait; each is the consequence of something that takes a round trip.
 const QUEUE_MAX: usize = 16;
+/// Counted of a partition that was lost: no number of losses comes to it.
+const LOST: u32 = u32::MAX;
 
 /// What a member has to do.
 #[derive(Debug)]
@@ -30,7 +33,10 @@ pub enum GroupEvent {
 /// session timeout; [`GroupMember::leave`] does better.
 pub struct GroupMember {
     commands: mpsc::Sender<Command>,
-    events: mpsc::Receiver<GroupEvent>,
+    events: mpsc::Receiver<(GroupEvent, u32)>,
+    /// How often partitions had been lost when each of these was assigned, as far as the owner knows. A commit for it counts
+    /// only while that is so: the keeper may have lost it and joined again, and the owner not have heard of it.
+    stays: BTreeMap<Place, u32>,
     /// Apart from the keeper's, whose connection is held up while it joins.
     coordinator: Coordinator,
     membership: Arc<Mutex<Membership>>,
@@ -50,12 +56,20 @@ impl GroupMember {
         let membership = Arc::new(Mutex::new(Membership::none()));
         let keeper = Keeper::new(cluster.clone(), options.clone(), membership.clone(), sender);
         let keeper = tokio::spawn(keeper.run(inbox));
-        Self { commands, events, coordinator: Coordinator::new(cluster.clone(), options), membership, keeper }
+        let (coordinator, stays) = (Coordinator::new(cluster.clone(), options), BTreeMap::new());
+        Self { commands, events, stays, coordinator, membership, keeper }
     }
 
     /// The next thing to do; waits for it. Cancellation safe. `None` after [`GroupEvent::Failed`].
     pub async fn next(&mut self) -> Option<GroupEvent> {
-        self.events.recv().await
+        let (event, losses) = self.events.recv().await?;
+        let (places, losses) = match &event {
+            GroupEvent::Assigned(places) => (&places[..], losses),
+            GroupEvent::Lost(places) => (&places[..], LOST),
+            GroupEvent::Revoke(_) | GroupEvent::Failed(_) => (&[][..], losses),
+        };
+        self.stays.extend(places.iter().map(|place| (place.clone(), losses)));
+        Some(event)
     }
 
     /// Confirms the last [`GroupEvent::Revoke`].
@@ -73,9 +87,14 @@ impl GroupMember {
     ///
     /// # Errors
     /// [`ClusterError`] of class `Fatal` if the membership is not valid now: during a rebalance the partitions may still
-    /// be this member's, and events will tell; otherwise as the broker says.
+    /// be this member's, and events will tell. The same if any of the partitions was lost since [`GroupMember::next`] gave it
+    /// out, whatever this member has been given since: others have gone on from where it was. Otherwise as the broker says.
     pub async fn commit(&self, commits: &[Commit]) -> Result<(), ClusterError> {
-        self.coordinator.commit(&self.membership, commits).await
+        let mut stays = commits.iter().filter_map(|commit| self.stays.get(&commit.place)).copied();
+        let first = stays.next();
+        // Of different stays one is over.
+        let losses = if stays.all(|other| Some(other) == first) { first } else { Some(LOST) };
+        self.coordinator.commit(&self.membership, losses, commits).await
     }
 
     /// The group's committed offsets of `places`.

@@ -164,3 +164,75 @@ async fn subscriptions_change() {
     cluster.refresh(&["u"]).await.expect("metadata");
     until(&mut member, &mut held, 6).await;
 }
+
+/// Scenario: a member with partitions joins again, and the coordinator takes the request and is never heard of again.
+/// Guarantees: the partitions are given up when the session ends, not when the round would; later it has them again.
+#[tokio::test]
+async fn silence_while_joining_ends_a_session() {
+    let (fake, cluster) = start(2).await;
+    let (heartbeat_interval, session_timeout) = (Duration::from_millis(5), Duration::from_millis(200));
+    let protocol = GroupProtocol::Classic;
+    let options = GroupOptions { protocol, heartbeat_interval, session_timeout, ..GroupOptions::new("g", ["t"]) };
+    let (mut member, mut held) = (GroupMember::join(&cluster, options), BTreeSet::new());
+    until(&mut member, &mut held, 2).await;
+    for api in [ApiKey::JoinGroup, ApiKey::SyncGroup] {
+        let before = fake.requests(api);
+        fake.script(api, [Step::Ignore]);
+        member.set_topics(vec!["t".to_owned()]).await;
+        while fake.requests(api) == before {
+            tokio::task::yield_now().await;
+        }
+        fake.script(ApiKey::Heartbeat, [Step::Ignore]);
+        // Far below the 90 s that the request has.
+        let told = tokio::time::timeout(Duration::from_secs(15), member.next()).await.expect("within the session");
+        assert!(matches!(told, Some(GroupEvent::Lost(places)) if places.len() == 2), "{api:?}");
+        held.clear();
+        until(&mut member, &mut held, 2).await;
+    }
+}
+
+/// Scenario: a round waits for a member that does not join, for longer than a session lasts; then the coordinator does not
+/// know the member any more that waits.
+/// Guarantees: as long as the coordinator answers its heartbeats it keeps its partitions; then they are lost.
+#[tokio::test]
+async fn a_round_may_take_longer_than_a_session() {
+    let (fake, cluster) = start(2).await;
+    let (heartbeat_interval, session_timeout) = (Duration::from_millis(5), Duration::from_millis(200));
+    let protocol = GroupProtocol::Classic;
+    let options = GroupOptions { protocol, heartbeat_interval, session_timeout, ..GroupOptions::new("g", ["t"]) };
+    let (mut first, mut held) = (GroupMember::join(&cluster, options.clone()), BTreeSet::new());
+    until(&mut first, &mut held, 2).await;
+    let (mut second, mut held_second) = (GroupMember::join(&cluster, options), BTreeSet::new());
+    tokio::join!(until(&mut first, &mut held, 1), until(&mut second, &mut held_second, 1));
+    // Without a word, so that the coordinator waits for it.
+    drop(second);
+    first.set_topics(vec!["t".to_owned()]).await;
+    let begun = tokio::time::Instant::now();
+    let before = fake.requests(ApiKey::Heartbeat);
+    while fake.requests(ApiKey::Heartbeat) < before + 10 || begun.elapsed() < 3 * session_timeout {
+        tokio::time::sleep(heartbeat_interval).await;
+    }
+    let told = tokio::time::timeout(Duration::ZERO, first.next()).await;
+    assert!(told.is_err(), "{told:?}");
+    fake.expel_members("g");
+    assert!(matches!(first.next().await, Some(GroupEvent::Lost(places)) if places.len() == 1));
+}
+
+/// Scenario: the coordinator forgets a member while its owner takes its time to give up partitions.
+/// Guarantees: the member hears that all is lost, and does not wait for the owner.
+#[tokio::test]
+async fn a_member_is_expelled_while_giving_up() {
+    let (fake, cluster) = start(4).await;
+    let (mut first, mut held) = (join(&cluster, Assignor::default()), BTreeSet::new());
+    until(&mut first, &mut held, 4).await;
+    let (mut second, mut held_second) = (join(&cluster, Assignor::default()), BTreeSet::new());
+    let Some(GroupEvent::Revoke(places)) = first.next().await else { panic!("nothing to give up") };
+    assert_eq!(places.len(), 2);
+    fake.expel_members("g");
+    // Far below the 60 s that the owner has.
+    let told = tokio::time::timeout(Duration::from_secs(15), first.next()).await.expect("at the next heartbeat");
+    assert!(matches!(told, Some(GroupEvent::Lost(places)) if places.len() == 4));
+    held.clear();
+    tokio::join!(until(&mut first, &mut held, 2), until(&mut second, &mut held_second, 2));
+    assert!(held.is_disjoint(&held_second));
+}

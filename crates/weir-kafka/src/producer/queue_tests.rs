@@ -139,8 +139,8 @@ async fn unknown_fates_are_settled_under_old_numbers() {
     assert_eq!(send(&mut queue), vec![(2, 1, 0)]);
 }
 
-/// Scenario: a lone batch is refused before it could have been written; another, which may have been written once, is
-/// refused later.
+/// Scenario: a lone batch is refused before it could have been written; another, which may have been written once (the
+/// connection broke, or the leader moved while it waited for replicas), is refused later.
 /// Guarantees: the number of the first is used again, so that no gap arises; that of the second is not, because the
 /// broker would take the next batch for a repeat and lose it.
 #[tokio::test]
@@ -155,6 +155,15 @@ async fn numbers_are_used_again_only_if_certainly_free() {
     refuse(&mut queue, 1, 10);
     queue.push(batch(10), 2);
     assert_eq!(send(&mut queue), vec![(2, 1, 0)]);
+    // UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER
+    for (key, code) in (2..).zip([3, 5, 6]) {
+        let epoch = key as i16 - 1;
+        assert!(matches!(refuse(&mut queue, key, code), Some(Outcome::Again { refresh: true })));
+        assert_eq!(send(&mut queue), vec![(key, epoch, 0)]);
+        refuse(&mut queue, key, 10);
+        queue.push(batch(10), key as u32 + 1);
+        assert_eq!(send(&mut queue), vec![(key + 1, epoch + 1, 0)], "{code}");
+    }
 }
 
 /// Scenario: the broker does not know the oldest batch's sequence, then not even the producer id.

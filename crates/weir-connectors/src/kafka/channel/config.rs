@@ -55,7 +55,7 @@ const READ_OPTIONS: &[OptionSpec] = &[
         "fetch_memory",
         Kind::Bytes { min: MIB, max: 64 * 1024 * MIB },
         "64 MiB",
-        "Most bytes fetched and not taken by a sink, of each sink group. Fetching pauses at 80 % of it and goes on at 50 %.",
+        "Most bytes fetched and not taken by a sink, of each sink group. Fetching pauses at 80 % of it and goes on at 50 %; what brokers have sent by then may take half as much again.",
     ),
     OptionSpec::defaulted(
         "session_timeout",
@@ -130,7 +130,7 @@ fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<
 impl ChannelSpec for Spec {
     /// Of one sink group.
     fn memory_bytes(&self) -> u64 {
-        self.produce.in_flight_bytes as u64 + ENCODING_BYTES + self.read.fetch_memory as u64
+        self.produce.in_flight_bytes as u64 + ENCODING_BYTES + self.read.memory_bytes()
     }
 
     fn open(&self, context: &ChannelContext) -> Result<Arc<dyn Channel>, StartError> {

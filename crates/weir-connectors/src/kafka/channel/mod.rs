@@ -29,10 +29,26 @@
 //! | partitions move while deliveries are out | lanes finish them in half the rebalance timeout, or the next owner repeats them | `a_second_agent_begins_where_the_first_has_come`, `what_is_not_finished_in_time_is_repeated` |
 //! | the membership is lost | late answers move nothing | `lost_partitions_are_read_again` |
 //! | brokers are away | appends wait in memory up to `in_flight_bytes`, then sources wait; deliveries pause | `sources_wait_for_the_topic`, `what_has_a_receipt_is_in_the_topic` |
-//! | a batch in the topic is damaged | its partition waits and says so, others go on | `a_damaged_batch_waits_alone` |
+//! | the topic is deleted and made anew | positions of the old one count as none: on where `start` says; health says so | `a_topic_made_anew_is_begun_where_told` |
+//! | a batch in the topic is damaged | its partition waits and says so, others go on | `a_damaged_batch_waits_alone`, `nothing_behind_a_damaged_batch_is_passed_over` |
+//! | what came back cannot be read again | the same | `what_cannot_be_read_again_holds_up_nothing_else` |
 //!
 //! What brokers refuse as it is: too large a batch goes in halves; times too far from the brokers' own go into header
 //! `weir.timestamp`; anything else fails the receipt and shows in health.
+//!
+//! | Flume's `KafkaChannel` | here |
+//! |---|---|
+//! | `kafka.bootstrap.servers`, `brokerList` | `brokers` |
+//! | `kafka.topic`, `topic` | `topic` |
+//! | `kafka.consumer.group.id`, `groupId` | `consumer_group` |
+//! | `parseAsFlumeEvent` (on) | `format = "flume"`; off unless set |
+//! | `kafka.consumer.auto.offset.reset`, `readSmallestOffset` | `start` |
+//! | `defaultPartitionId`; `partitionIdHeader` | `partitioner = "fixed"` and `partition`; `"header"` and `partition_header` |
+//! | `kafka.producer.acks` (all) | `acks` |
+//! | `kafka.producer.compression.type` | `compression` |
+//! | `kafka.consumer.session.timeout.ms`, `.group.instance.id`, `.isolation.level` | `session_timeout`, `instance`, `isolation` |
+//! | `pollTimeout` | nothing to set: lanes are woken |
+//! | `kafka.producer.transactional.id` | none |
 //!
 //! Arrival of an event that was read is the newest time in its batch, so that it is the same each time; where there is
 //! none, the time it was fetched.

@@ -16,9 +16,10 @@ use super::super::encode::BatchEncoder;
 use super::super::produce::{PRODUCE_OPTIONS, ProduceSpec};
 use super::super::record::{Format, RECORD_OPTIONS, RecordSpec};
 use super::lane::KafkaSink;
+use super::topics::Topics;
 
 const SINK_ONLY: &[OptionSpec] = &[
-    OptionSpec::required("topic", Kind::Text, "The topic events are written to; it must exist.").example("netmeta"),
+    OptionSpec::required("topic", Kind::Text, "The topic events are written to; it must exist. %{NAME} stands for a header of the event, nothing if it has none; the topic that comes of it must be one of topics_allowed, else the event goes to the dead letter channel. %% is a percent sign.").example("netmeta"),
     OptionSpec::unset(
         "topic_header",
         Kind::Text,
@@ -29,7 +30,7 @@ const SINK_ONLY: &[OptionSpec] = &[
         "topics_allowed",
         Kind::TEXTS,
         "[]",
-        "The topics that topic_header may name.",
+        "The topics that topic_header, or headers in `topic`, may name.",
     ),
 ];
 const PARTS: &[&[OptionSpec]] = &[CONNECTION_OPTIONS, SINK_ONLY, RECORD_OPTIONS, PRODUCE_OPTIONS];
@@ -54,7 +55,7 @@ fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<
     let connection = ConnectionSpec::parse(options, diagnostics);
     let record = RecordSpec::parse(options, diagnostics);
     let produce = ProduceSpec::parse(options, diagnostics);
-    let topics = topics(options, diagnostics);
+    let topics = Topics::parse(options, diagnostics);
     let spec = KafkaSinkSpec {
         connection: connection?,
         record: record?,
@@ -63,36 +64,6 @@ fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<
         batch_bytes: options.bytes("batch_bytes") as usize,
     };
     Some(Arc::new(spec))
-}
-
-/// Where events may go.
-#[derive(Clone, Debug)]
-pub(super) struct Topics {
-    pub(super) default: String,
-    pub(super) header: Option<String>,
-    pub(super) allowed: Vec<String>,
-}
-
-fn topics(options: &Options, diagnostics: &mut Diagnostics) -> Option<Topics> {
-    let topics = Topics {
-        default: options.text("topic").to_owned(),
-        header: options.text_opt("topic_header").map(str::to_owned),
-        allowed: options.list_text("topics_allowed").into_iter().map(str::to_owned).collect(),
-    };
-    match (&topics.header, topics.allowed.is_empty()) {
-        (Some(_), true) => {
-            let message = "topic_header without topics_allowed: every event would go to `topic`";
-            let hint = "list the topics that events may name in topics_allowed";
-            diagnostics.push(options.error("topic_header", message).with_hint(hint));
-            None
-        }
-        (None, false) => {
-            let message = "topics_allowed has no effect without topic_header";
-            diagnostics.push(options.error("topics_allowed", message));
-            None
-        }
-        _ => Some(topics),
-    }
 }
 
 /// A checked sink.
@@ -110,7 +81,7 @@ impl KafkaSinkSpec {
     pub(super) fn passes_through(&self) -> bool {
         self.record == RecordSpec { format: Format::Raw, headers: HeaderSelection::All }
             && self.produce.partitioner.takes_whole_batches()
-            && self.topics.header.is_none()
+            && self.topics.only().is_some()
     }
 
     /// The producer's options. Its room is what the sink lets in, and one delivery more, so that the sink waits at a
@@ -153,6 +124,6 @@ impl SinkSpec for KafkaSinkSpec {
     /// yet: what cannot be sent waits in the channel.
     fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
         let cluster: ClusterOptions = self.connection.cluster_options(&format!("sink {}", context.name))?;
-        Ok(vec![Box::new(KafkaSink::new(&context.name, self.clone(), cluster))])
+        Ok(vec![Box::new(KafkaSink::new(context, self.clone(), cluster))])
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use weir_codec::record_batch::{Compression, EncodedBatch, Recompressor};
 use weir_engine::delivery::{AckToken, Delivery, DeliveryError};
-use weir_engine::sink::{FlushReason, Sink};
+use weir_engine::ledger::Reasons;
+use weir_engine::sink::{FlushReason, Sink, SinkContext};
 use weir_engine::stored::StoredBatch;
 use weir_event::EventBatch;
 use weir_kafka::{Cluster, ClusterError, ClusterOptions, ErrorClass, ErrorCode, Producer, Topic};
@@ -15,6 +16,7 @@ use weir_kafka::{Cluster, ClusterError, ClusterOptions, ErrorClass, ErrorCode, P
 use super::super::partition::{Partitioner, Spread};
 use super::config::KafkaSinkSpec;
 use super::flight::{Client, Outgoing};
+use super::topics::ByTopic;
 
 /// After so long without any answer a delivery goes back to the channel and the group's state says that brokers do not
 /// answer: longer than an election usually takes, short enough that a stop is not held up.
@@ -28,6 +30,7 @@ pub(super) struct KafkaSink {
     name: String,
     spec: KafkaSinkSpec,
     options: ClusterOptions,
+    faults: Arc<Reasons>,
     /// Once a broker has answered.
     client: Option<Arc<Client>>,
     spreads: HashMap<Arc<str>, Spread>,
@@ -36,9 +39,10 @@ pub(super) struct KafkaSink {
 
 impl KafkaSink {
     /// A lane that has not spoken with a broker yet.
-    pub(super) fn new(name: &str, spec: KafkaSinkSpec, options: ClusterOptions) -> Self {
-        let recompressor = spec.recompressor();
-        Self { name: name.to_owned(), spec, options, client: None, spreads: HashMap::new(), recompressor }
+    pub(super) fn new(context: &SinkContext, spec: KafkaSinkSpec, options: ClusterOptions) -> Self {
+        let (recompressor, spreads) = (spec.recompressor(), HashMap::new());
+        let (name, faults) = (context.name.clone(), context.faults.clone());
+        Self { name, spec, options, faults, client: None, spreads, recompressor }
     }
 
     async fn client(&mut self) -> Result<Arc<Client>, DeliveryError> {
@@ -52,7 +56,8 @@ impl KafkaSink {
         let producer = Producer::new(&cluster, self.spec.producer_options(request_timeout));
         let (record, encoder) = (self.spec.record.clone(), self.spec.encoder());
         let batch_bytes_max = self.spec.produce.record_batch_bytes_max;
-        let client = Arc::new(Client::new(cluster, producer, record, encoder, batch_bytes_max));
+        let faults = self.faults.clone();
+        let client = Arc::new(Client::new(cluster, producer, record, encoder, batch_bytes_max, faults));
         Ok(self.client.insert(client).clone())
     }
 
@@ -79,29 +84,6 @@ impl KafkaSink {
         }
     }
 
-    /// Events by the topic they go to.
-    fn by_topic(&self, batch: &EventBatch) -> Vec<(String, EventBatch)> {
-        let topics = &self.spec.topics;
-        let header = topics.header.as_deref().filter(|header| batch.column(header).is_some());
-        let Some(header) = header else { return vec![(topics.default.clone(), batch.clone())] };
-        let name_of = |row: usize| {
-            let value = batch.header(row, header);
-            value
-                .and_then(|value| topics.allowed.iter().find(|name| name.as_bytes() == &*value))
-                .unwrap_or(&topics.default)
-        };
-        let mut parts: Vec<(&String, Vec<usize>)> = Vec::new();
-        for row in 0..batch.len() {
-            let name = name_of(row);
-            match parts.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, rows)) => rows.push(row),
-                None => parts.push((name, vec![row])),
-            }
-        }
-        let part = |rows: &[usize]| if rows.len() == batch.len() { batch.clone() } else { batch.select(rows) };
-        parts.into_iter().map(|(name, rows)| (name.clone(), part(&rows))).collect()
-    }
-
     /// Adds the record batches of events.
     async fn add_events(
         &mut self,
@@ -110,7 +92,9 @@ impl KafkaSink {
         ack: &mut AckToken,
         out: &mut Vec<Outgoing>,
     ) -> Result<(), DeliveryError> {
-        for (name, events) in self.by_topic(batch) {
+        let ByTopic { parts, nowhere } = self.spec.topics.divide(batch);
+        ack.reject(batch, &nowhere, "its headers name no topic of topics_allowed");
+        for (name, events) in parts {
             let topic = self.topic(client, &name).await?;
             let loads = client.producer.leader_loads();
             let spread = self.spreads.entry(topic.name.clone()).or_default();
@@ -134,13 +118,15 @@ impl KafkaSink {
         ack: &mut AckToken,
         out: &mut Vec<Outgoing>,
     ) -> Result<(), DeliveryError> {
-        let Some(batch) = self.as_it_is(stored, client.batch_bytes_max()) else {
+        let only = self.spec.topics.only().map(str::to_owned);
+        let as_it_is = only.and_then(|topic| Some((topic, self.as_it_is(stored, client.batch_bytes_max())?)));
+        let Some((topic, batch)) = as_it_is else {
             let events = stored.decode(&mut client.decoder());
             let events =
                 events.map_err(|error| DeliveryError::retry("a batch of the channel cannot be decoded", error))?;
             return self.add_events(client, &events, ack, out).await;
         };
-        let topic = self.topic(client, &self.spec.topics.default).await?;
+        let topic = self.topic(client, &topic).await?;
         let loads = client.producer.leader_loads();
         let spread = self.spreads.entry(topic.name.clone()).or_default();
         let bytes = batch.as_bytes().len();
@@ -171,6 +157,10 @@ impl KafkaSink {
 impl Sink for KafkaSink {
     async fn deliver(&mut self, delivery: Delivery) -> Result<(), DeliveryError> {
         let client = self.client().await?;
+        if let Some(message) = client.refusal() {
+            // Health says so, and what is not sent is not written twice.
+            return Err(DeliveryError::Fatal { message, source: None });
+        }
         if !client.flight.is_below(self.spec.produce.in_flight_bytes, PATIENCE).await {
             let message = format!(
                 "brokers {} have acknowledged nothing for {} s, {} bytes wait for them; events stay in the channel",

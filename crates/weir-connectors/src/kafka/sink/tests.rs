@@ -16,7 +16,7 @@ use weir_engine::receipt::Receipt;
 use weir_engine::registry::Registry;
 use weir_engine::sink::{FlushReason, Sink, SinkContext};
 use weir_engine::stored::StoredBatch;
-use weir_event::{ArenaPool, ChannelId, EventBatch, HeaderName, names};
+use weir_event::{ArenaPool, ChannelId, EventBatch, HeaderName, Span, TextColumn, names};
 use weir_kafka::fake::{ApiKey, FakeCluster, Step};
 use weir_testkit::agent::plan;
 
@@ -34,10 +34,19 @@ struct Rig {
 impl Rig {
     /// Two brokers with a topic `t` of `partitions`, and a sink with `options` besides the usual.
     async fn new(partitions: usize, options: &str) -> Self {
+        Self::start(partitions, &format!("topic = 't'\n{options}")).await
+    }
+
+    /// The same with a topic of the options' choice.
+    async fn with_topic(options: &str) -> Self {
+        Self::start(1, options).await
+    }
+
+    async fn start(partitions: usize, options: &str) -> Self {
         let brokers = FakeCluster::start(2).await;
         brokers.create_topic("t", partitions);
         let toml = format!(
-            "[sources.in]\ntype = 'generate'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n[sinks.out]\ntype = 'kafka'\nchannel = 'c'\nbrokers = {:?}\ntopic = 't'\n{options}\n",
+            "[sources.in]\ntype = 'generate'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n[sinks.out]\ntype = 'kafka'\nchannel = 'c'\nbrokers = {:?}\n{options}\n",
             brokers.bootstrap()
         );
         let registry: Registry = crate::registry();
@@ -53,7 +62,7 @@ impl Rig {
             channel_is_durable: true,
             channel_is_shared: false,
             positions: group.positions(),
-            faults: Arc::default(),
+            faults: group.ledger().faults.clone(),
         };
         let sink = spec.start(&context).expect("starts without brokers").remove(0);
         Self { brokers, channel, dead, group, sink }
@@ -280,6 +289,96 @@ async fn topics_by_header_are_those_allowed() {
     assert_eq!(all(&rig.written("dmz", 1)), texts(0..10));
     assert_eq!(all(&rig.written("t", 1)), texts(10..30));
     assert!(rig.written("secret", 1)[&0].is_empty());
+}
+
+/// Scenario: deliveries go to two topics by their events' headers, and one of these refuses everything for want of permission
+/// until it is given.
+/// Guarantees: while it does nothing more is taken, for the reason told, and nothing is acknowledged; the other topic has its
+/// events once, however often it was tried; in the end so has this one.
+#[tokio::test]
+async fn a_topic_that_refuses_doubles_nothing_in_others() {
+    let mut rig = Rig::new(1, "topic_header = 'to'\ntopics_allowed = ['dmz']").await;
+    rig.brokers.create_topic("dmz", 1);
+    // TOPIC_AUTHORIZATION_FAILED
+    rig.brokers.refuse_batches("dmz", 0, Some(29));
+    let mixed = |range: std::ops::Range<u32>| {
+        let mut batch = events(range);
+        let to = |row: usize| if row % 2 == 0 { "dmz" } else { "t" };
+        let texts: Vec<_> = (0..batch.len()).map(to).collect();
+        let (mut arena, mut spans) = (Vec::new(), Vec::new());
+        for text in texts {
+            spans.push(Span::new(arena.len(), text.len()));
+            arena.extend_from_slice(text.as_bytes());
+        }
+        batch.set_text(HeaderName::from_static("to"), TextColumn { arena: arena.into(), spans: Arc::new(spans) });
+        batch
+    };
+    rig.put(&mixed(0..10));
+    rig.put(&mixed(10..20));
+    let delivery = rig.next().expect("a delivery");
+    rig.sink.deliver(delivery).await.expect("taken");
+    while rig.brokers.requests(ApiKey::Produce) < 5 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for _ in 0..2 {
+        let delivery = rig.next().expect("a delivery");
+        let error = rig.sink.deliver(delivery).await.expect_err("nothing is taken").to_string();
+        assert!(error.contains("topic dmz refuses") && error.contains("TopicAuthorizationFailed"), "{error}");
+    }
+    assert_eq!(rig.released(), 0);
+    rig.brokers.refuse_batches("dmz", 0, None);
+    while rig.released() < 20 {
+        rig.run().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let of = |rest: usize| texts(0..20).into_iter().skip(rest).step_by(2).collect::<Vec<_>>();
+    assert_eq!(all(&rig.written("dmz", 1)), of(0));
+    assert_eq!(all(&rig.written("t", 1)), of(1));
+}
+
+/// Scenario: brokers throttle two requests for their quotas.
+/// Guarantees: the time is counted among the faults of the group, and nothing is lost.
+#[tokio::test]
+async fn quotas_are_counted() {
+    let mut rig = Rig::new(1, "").await;
+    rig.brokers.script(ApiKey::Produce, [3, 4].map(|ms| Step::Throttle(Duration::from_millis(ms))));
+    for first in [0, 10, 20] {
+        rig.put(&events(first..first + 10));
+        assert!(rig.run().await.is_empty());
+    }
+    assert_eq!(rig.group.ledger().faults.snapshot()["throttled by quotas, ms"], 7);
+    assert_eq!((all(&rig.written("t", 1)), rig.released()), (texts(0..30), 30));
+}
+
+/// Scenario: Flume's testReplaceSubStringOfTopicWithHeaders: a topic with a header in its name, of events that name an allowed
+/// topic, another, and none; then with a header for the whole name, too.
+/// Guarantees: what comes of it is followed if it is allowed, else the event is set aside with the reason; the other header
+/// goes first.
+#[tokio::test]
+async fn topics_are_made_of_headers() {
+    let allowed = "topics_allowed = ['site-lab', 'site-', 'dmz']\ntopic = 'site-%{site}'";
+    for (more, in_dmz) in [("", 0), ("topic_header = 'to'", 10)] {
+        let mut rig = Rig::with_topic(&format!("{allowed}\n{more}")).await;
+        ["site-lab", "site-", "dmz"].map(|topic| rig.brokers.create_topic(topic, 1));
+        for (first, site) in [(0, Some("lab")), (10, Some("../x")), (20, None), (30, Some("lab"))] {
+            let mut batch = events(first..first + 10);
+            if let Some(site) = site {
+                batch.set_constant(HeaderName::from_static("site"), site);
+            }
+            if first == 30 {
+                batch.set_constant(HeaderName::from_static("to"), "dmz");
+            }
+            rig.put(&batch);
+        }
+        assert!(rig.run().await.is_empty());
+        let lab = [texts(0..10), texts(30..40 - in_dmz)].concat();
+        assert_eq!(all(&rig.written("site-lab", 1)), lab);
+        assert_eq!(all(&rig.written("site-", 1)), texts(20..30));
+        assert_eq!(all(&rig.written("dmz", 1)), texts(40 - in_dmz..40));
+        let dead = rig.dead_letters();
+        assert_eq!(dead.iter().map(|(body, _)| body.clone()).collect::<Vec<_>>(), texts(10..20));
+        assert!(dead[0].1.contains("topics_allowed"));
+    }
 }
 
 /// Scenario: `partitioner = "header"` with a good number, a number the topic does not have, and none.

@@ -64,6 +64,8 @@ pub(super) struct Reader {
     pub(super) epoch: u64,
     pub(super) is_paused: bool,
     pub(super) is_committing: bool,
+    /// Times that partitions were lost, as far as was heard.
+    pub(super) lost: u64,
     pub(super) revoking: Option<Revoking>,
     pub(super) is_stopping: bool,
     /// To the membership; `None` before the topics are known.
@@ -106,6 +108,7 @@ impl Driver {
             epoch: 0,
             is_paused: false,
             is_committing: false,
+            lost: 0,
             revoking: None,
             is_stopping: false,
             asks: None,
@@ -171,7 +174,8 @@ impl Reader {
         let (asks, receiver) = mpsc::unbounded_channel();
         let consume = &self.spec.consume;
         let options = consume.group_options(&consume.consumer_group, topics);
-        let keeping = Keeping { cluster: self.cluster.clone(), options, asks: receiver, events: self.events.clone() };
+        let (cluster, events) = (self.cluster.clone(), self.events.clone());
+        let keeping = Keeping { cluster, options, asks: receiver, events, lost: 0 };
         tokio::spawn(keeping.run());
         self.asks = Some(asks);
     }
@@ -189,14 +193,14 @@ impl Reader {
         let commits = self.commits(|_| true);
         if !commits.is_empty() {
             self.is_committing = true;
-            self.ask(Ask::Commit(commits));
+            self.ask(Ask::Commit { commits, lost: self.lost });
         }
     }
 
     pub(super) fn commits(&self, of: impl Fn(&Place) -> bool) -> Vec<Commit> {
-        let metadata = format!("weir {} durable={}", self.name, self.ledger.durable.load(Relaxed));
+        let who = format!("weir {} durable={}", self.name, self.ledger.durable.load(Relaxed));
         let owned = self.partitions.values().filter(|owned| of(&owned.place));
-        owned.filter_map(|owned| owned.commit(&metadata)).collect()
+        owned.filter_map(|owned| owned.commit(&who)).collect()
     }
 
     fn wake_rested(&mut self) {
@@ -264,7 +268,7 @@ impl Reader {
         let commits = self.commits(|_| true);
         let committed = commits.len();
         if !commits.is_empty() {
-            self.ask(Ask::Commit(commits));
+            self.ask(Ask::Commit { commits, lost: self.lost });
         }
         let (done, left) = oneshot::channel();
         self.ask(Ask::Leave(done));

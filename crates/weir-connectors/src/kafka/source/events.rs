@@ -9,10 +9,13 @@ use weir_engine::source::SourceError;
 use weir_kafka::{ClusterError, FetchError, Fetched, GroupEvent, Place};
 
 use super::driver::{Reader, Revoking};
-use super::locate::{Locator, Sought};
+use super::locate::{Locator, Sought, topic_id};
 use super::member::Ask;
 use super::partition::{Owned, Phase};
 use super::work::{Event, Failure, Located, Outcome, Report};
+
+/// What the ledger counts partitions under whose position was of an earlier topic of the same name.
+const TOPICS_MADE_ANEW: &str = "positions in topics that were made anew";
 
 impl Reader {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -103,10 +106,21 @@ impl Reader {
     }
 
     fn on_located(&mut self, located: Located) {
-        let Located { place, epoch, offset, is_committed } = located;
+        let Located { place, epoch, offset, is_committed, topic, void } = located;
         let Some(owned) = self.partitions.get_mut(&place) else { return };
         if owned.epoch != epoch || owned.phase != Phase::Locating {
             return;
+        }
+        let is_anew = owned.topic != 0 && topic != 0 && topic != owned.topic;
+        owned.topic = if topic == 0 { owned.topic } else { topic };
+        if is_anew || void.is_some() {
+            self.ledger.faults.add(TOPICS_MADE_ANEW, 1);
+            warn!(source = %self.name, partition = %name(&place), position = void.or(owned.settled), offset,
+                "the topic was deleted and made anew, and the position was of the earlier one; reading from the offset");
+        }
+        if is_anew {
+            // Nothing of the earlier topic moves the position in this one.
+            return self.read_from(&place, offset);
         }
         if owned.settled.is_none() {
             owned.committed = is_committed.then_some(offset);
@@ -117,7 +131,7 @@ impl Reader {
         let kind = "events that were gone before they were read";
         self.ledger.faults.add(kind, u64::try_from(gone).unwrap_or_default());
         error!(source = %self.name, partition = %name(&place), gone, offset,
-            "the position was out of range: retention has passed it, or the topic was made anew; reading on from the offset");
+            "the position was out of range: retention has passed it, or the topic lost events; reading on from the offset");
         self.go_on_at(&place, offset);
     }
 
@@ -159,12 +173,8 @@ impl Reader {
         };
         let place = Place { topic, partition };
         let kind = match &error {
-            FetchError::OutOfRange { .. } => {
-                let Some(owned) = self.partitions.get_mut(&place) else { return };
-                owned.phase = Phase::Locating;
-                let (epoch, gate) = (owned.epoch, Arc::downgrade(&owned.gate));
-                return self.locate(vec![Sought { place, epoch, gate }], None);
-            }
+            FetchError::OutOfRange { .. } => return self.locate_anew(&place),
+            FetchError::Truncated { .. } if self.is_of_another_topic(&place) => return self.locate_anew(&place),
             FetchError::Truncated { intact_to, .. } => {
                 let offset = *intact_to;
                 self.ledger.faults.add("logs that were cut back", 1);
@@ -175,6 +185,24 @@ impl Reader {
             FetchError::NotABatch { .. } => "batches that cannot be decoded",
         };
         self.begin_failing(&place, Failure { kind, reason: format!("{}, fetching again", chain(&error)) });
+    }
+
+    /// Whether the topic of a partition is another one of the same name by now, as far as anyone has heard.
+    pub(super) fn is_of_another_topic(&self, place: &Place) -> bool {
+        let topic = topic_id(&self.cluster, &place.topic);
+        self.partitions.get(place).is_some_and(|owned| owned.topic != 0 && topic != 0 && owned.topic != topic)
+    }
+
+    /// Looks where to go on in a partition whose position is of no use.
+    pub(super) fn locate_anew(&mut self, place: &Place) {
+        let Some(owned) = self.partitions.get_mut(place) else { return };
+        if !matches!(owned.phase, Phase::Reading | Phase::Locating) {
+            return;
+        }
+        owned.phase = Phase::Locating;
+        self.fetcher.unassign(&place.topic, place.partition);
+        let sought = Sought { place: place.clone(), epoch: owned.epoch, gate: Arc::downgrade(&owned.gate) };
+        self.locate(vec![sought], None);
     }
 
     fn on_report(&mut self, report: Report) {
@@ -251,7 +279,7 @@ impl Reader {
         }
         let commits = self.commits(|place| places.contains(place));
         if !commits.is_empty() {
-            self.ask(Ask::Commit(commits));
+            self.ask(Ask::Commit { commits, lost: self.lost });
         }
         self.ask(Ask::Revoked);
         let places = self.revoking.take().map(|revoking| revoking.places).unwrap_or_default();
@@ -269,6 +297,9 @@ impl Reader {
             self.forget(place);
         }
         self.ledger.faults.add("partitions lost to the group", places.len() as u64);
+        // A commit that was asked for before is left out.
+        self.lost += 1;
+        self.is_committing = false;
         if let Some(revoking) = &mut self.revoking {
             revoking.places.retain(|place| !places.contains(place));
         }

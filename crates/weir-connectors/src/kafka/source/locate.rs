@@ -1,15 +1,16 @@
 //! Finding out where to begin in partitions: at the group's committed offset, else where the configuration says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use weir_engine::chain;
-use weir_kafka::{Cluster, ClusterError, OffsetAt, Place};
+use weir_kafka::{Cluster, ClusterError, Committed, OffsetAt, Place};
 
 use super::gate::Gate;
 use super::work::{Event, Located};
+use crate::kafka::consume::is_of_another_topic;
 
 /// Pauses between attempts while the cluster does not answer.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -55,12 +56,28 @@ impl Locator {
         }
     }
 
+    async fn refresh(&self, sought: &[Sought]) -> Result<(), ClusterError> {
+        let topics: BTreeSet<&str> = sought.iter().map(|one| &*one.place.topic).collect();
+        self.cluster.refresh(&topics.into_iter().collect::<Vec<_>>()).await
+    }
+
     async fn locate(&self, sought: &[Sought]) -> Result<Vec<Located>, ClusterError> {
-        let mut committed = BTreeMap::new();
+        let (mut committed, mut void) = (BTreeMap::new(), BTreeMap::new());
         if let Some(group) = &self.group {
             let places: Vec<Place> = sought.iter().map(|one| one.place.clone()).collect();
             let found = self.cluster.committed(group, &places).await?;
-            committed.extend(found.into_iter().filter_map(|found| Some((found.place, found.offset?))));
+            let is_void = |found: &Committed| is_of_another_topic(found, topic_id(&self.cluster, &found.place.topic));
+            if found.iter().any(is_void) {
+                // Another member may have heard of a new topic before this one.
+                self.refresh(sought).await?;
+            }
+            for found in found {
+                let side = if is_void(&found) { &mut void } else { &mut committed };
+                side.extend(found.offset.map(|offset| (found.place, offset)));
+            }
+        } else {
+            // A position that is of no use may be one in a topic that was deleted.
+            self.refresh(sought).await?;
         }
         let mut by_topic: BTreeMap<&Arc<str>, Vec<i32>> = BTreeMap::new();
         for one in sought.iter().filter(|one| !committed.contains_key(&one.place)) {
@@ -75,10 +92,17 @@ impl Locator {
         let located = |one: &Sought| {
             let known = committed.get(&one.place);
             let offset = *known.or_else(|| begun.get(&one.place))?;
-            Some(Located { place: one.place.clone(), epoch: one.epoch, offset, is_committed: known.is_some() })
+            let (topic, void) = (topic_id(&self.cluster, &one.place.topic), void.get(&one.place).copied());
+            let (place, epoch, is_committed) = (one.place.clone(), one.epoch, known.is_some());
+            Some(Located { place, epoch, offset, is_committed, topic, void })
         };
         Ok(sought.iter().filter_map(located).collect())
     }
+}
+
+/// Id of a topic as last heard; 0 where it is not known, or brokers have none.
+pub(super) fn topic_id(cluster: &Cluster, topic: &str) -> u128 {
+    cluster.cached_topic(topic).map_or(0, |topic| topic.id)
 }
 
 /// The offsets of partitions at `at`; the end where no record is that late.

@@ -17,7 +17,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// What the driver wants.
 pub(super) enum Ask {
-    Commit(Vec<Commit>),
+    /// Commits, if the driver has heard of every loss: `lost` so far. What it has of before is others'.
+    Commit {
+        commits: Vec<Commit>,
+        lost: u64,
+    },
     Revoked,
     Topics(Vec<String>),
     Leave(oneshot::Sender<()>),
@@ -29,6 +33,8 @@ pub(super) struct Keeping {
     pub(super) options: GroupOptions,
     pub(super) asks: mpsc::UnboundedReceiver<Ask>,
     pub(super) events: mpsc::UnboundedSender<Event>,
+    /// Times that partitions were lost.
+    pub(super) lost: u64,
 }
 
 /// How a membership ended.
@@ -66,7 +72,9 @@ impl Keeping {
                         let _ = done.send(());
                         return End::Done;
                     }
-                    Some(Ask::Commit(commits)) => {
+                    // The driver hears of the loss and asks again for what it has then.
+                    Some(Ask::Commit { lost, .. }) if lost != self.lost => {}
+                    Some(Ask::Commit { commits, .. }) => {
                         let result = member.commit(&commits).await;
                         self.tell(Event::Committed { commits, result });
                     }
@@ -80,6 +88,7 @@ impl Keeping {
                     Some(GroupEvent::Failed(error)) => return End::Failed(error),
                     Some(event) => {
                         *pause = PAUSE_MIN;
+                        self.lost += u64::from(matches!(event, GroupEvent::Lost(_)));
                         self.tell(Event::Group(event));
                     }
                     // Only after a failure, which ended this already.
@@ -103,7 +112,7 @@ impl Keeping {
                     }
                     Some(Ask::Topics(topics)) => self.options.topics = topics,
                     // Of a membership that is gone.
-                    Some(Ask::Commit(_) | Ask::Revoked) => {}
+                    Some(Ask::Commit { .. } | Ask::Revoked) => {}
                 },
             }
         }

@@ -33,7 +33,24 @@
 //! | a receipt fails, a channel refuses | the partition rests, then is read again from its position | `failed_receipts_are_read_again` |
 //! | a batch cannot be decoded | the partition rests at it and is fetched again: nothing is skipped | `damaged_batches_hold_up_their_partition_only` |
 //! | the position is gone | counted, logged, on with `start` | `positions_that_are_gone_are_counted` |
+//! | the topic is deleted and made anew | counted, logged, on with `start` | `topics_made_anew_are_begun_where_told` |
 //! | the group gives the partitions to others | in-flight work is dropped, nothing is committed | `lost_partitions_are_dropped` |
+//!
+//! | Flume's `KafkaSource` | here |
+//! |---|---|
+//! | `kafka.bootstrap.servers` | `brokers` |
+//! | `kafka.topics`, `topic` | `topics` |
+//! | `kafka.topics.regex` | `topics = ["/REGEX/"]` |
+//! | `kafka.consumer.group.id`, `groupId` (flume) | `consumer_group` (weir) |
+//! | `batchSize`, `batchDurationMillis` | nothing to set: batches are passed on as brokers have them |
+//! | `useFlumeEventFormat` | `format = "flume"` |
+//! | `setTopicHeader`, `topicHeader` (on, `topic`) | `set_headers`; the header is `topic` |
+//! | headers `partition`, `offset`, `timestamp`, `key` | the same; the first two by `set_headers` |
+//! | `header.NAME = KAFKA_NAME` | `headers = "list"` and `header_names`; names stay |
+//! | `kafka.consumer.auto.offset.reset` | `start`; a time, too |
+//! | `kafka.consumer.isolation.level`, `.session.timeout.ms`, `.group.instance.id`, `.client.rack` | `isolation`, `session_timeout`, `instance`, `rack` |
+//! | `kafka.consumer.security.protocol`, `ssl.*`, `sasl.*` | the options of the connection |
+//! | `migrateZookeeperOffsets`, `zookeeperConnect` | none: brokers without ZooKeeper know nothing of it |
 
 mod config;
 mod credit;

@@ -13,6 +13,7 @@ use weir_kafka::{Commit, Fetched, FetchedBatch, Place};
 use super::credit::{Credit, Credits};
 use super::gate::Gate;
 use super::work::{Failure, Open, Work};
+use crate::kafka::consume::commit_text;
 
 /// Pauses before a partition is fetched again after a failure: doubled with each in a row. A damaged batch may be whole
 /// on a replica that becomes leader, a channel's disk may be mended: soon enough, without a storm of messages.
@@ -47,6 +48,8 @@ pub(super) struct Owned {
     /// Of the work given out now; what is reported of others is of the past.
     pub(super) epoch: u64,
     pub(super) phase: Phase,
+    /// Id of the topic it is of; 0 before it is located, or where brokers have none.
+    pub(super) topic: u128,
     /// Everything below is in the channels; `None` before it is located.
     pub(super) settled: Option<i64>,
     /// What the group knows of it.
@@ -75,6 +78,7 @@ impl Owned {
             gate: Arc::default(),
             epoch,
             phase: Phase::Locating,
+            topic: 0,
             settled: None,
             committed: None,
             next: 0,
@@ -204,9 +208,9 @@ impl Owned {
     }
 
     /// The offset to commit, if there is something new to.
-    pub(super) fn commit(&self, metadata: &str) -> Option<Commit> {
+    pub(super) fn commit(&self, who: &str) -> Option<Commit> {
         let offset = self.settled.filter(|settled| self.committed != Some(*settled))?;
-        Some(Commit { place: self.place.clone(), offset, metadata: Some(metadata.to_owned()) })
+        Some(Commit { place: self.place.clone(), offset, metadata: Some(commit_text(who, self.topic)) })
     }
 
     /// How far it is, for people.

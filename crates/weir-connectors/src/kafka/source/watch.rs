@@ -11,6 +11,7 @@ use super::events::name;
 use super::locate::offsets;
 use super::partition::Phase;
 use super::work::Event;
+use crate::kafka::count_throttled;
 
 /// A fetch is answered twice a second though there is nothing new. Longer than this without any is an outage, or about to
 /// be one; an election takes less.
@@ -23,6 +24,7 @@ const ENDS_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Watch {
     answers: u64,
     failed: u64,
+    throttled_ms: u64,
     answered: Instant,
     is_silent: bool,
     ends_asked: Instant,
@@ -37,6 +39,7 @@ impl Watch {
         Self {
             answers: 0,
             failed: 0,
+            throttled_ms: 0,
             answered: now,
             is_silent: false,
             ends_asked: now,
@@ -62,6 +65,7 @@ impl Reader {
     pub(super) fn look_around(&mut self) {
         self.ledger.set_partitions(self.partitions.values().map(|owned| owned.status()).collect());
         self.look_for_recoveries();
+        self.look_for_new_topics();
         self.look_for_silence();
         if self.is_paused && !self.watch.is_asking && self.watch.ends_asked.elapsed() > ENDS_INTERVAL {
             self.ask_for_ends();
@@ -84,11 +88,23 @@ impl Reader {
         });
     }
 
+    /// A position in a topic that was deleted says nothing in one that was made anew under its name.
+    fn look_for_new_topics(&mut self) {
+        let reading = self.partitions.values().filter(|owned| owned.phase == Phase::Reading);
+        let places: Vec<Place> = reading.map(|owned| owned.place.clone()).collect();
+        for place in places {
+            if self.is_of_another_topic(&place) {
+                self.locate_anew(&place);
+            }
+        }
+    }
+
     fn look_for_silence(&mut self) {
         let statistics = self.fetcher.statistics();
         let failed = statistics.requests_failed - self.watch.failed;
         self.watch.failed = statistics.requests_failed;
         self.ledger.faults.add("failed fetch requests", failed);
+        count_throttled(&self.ledger.faults, statistics.throttled, &mut self.watch.throttled_ms);
         let answers = statistics.requests - statistics.requests_failed;
         let is_reading = self.partitions.values().any(|owned| owned.phase == Phase::Reading);
         if answers != self.watch.answers || self.is_paused || !is_reading {

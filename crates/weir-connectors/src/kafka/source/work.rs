@@ -63,6 +63,10 @@ pub(super) struct Located {
     pub(super) offset: i64,
     /// Whether the group has it as its committed offset.
     pub(super) is_committed: bool,
+    /// Id of the topic; 0 where brokers have none.
+    pub(super) topic: u128,
+    /// What the group has committed instead, of an earlier topic of the same name.
+    pub(super) void: Option<i64>,
 }
 
 /// Everything the driver is told.

@@ -162,7 +162,11 @@ impl Cursor for KafkaCursor {
     }
 
     fn taken_away(&mut self) -> Vec<u32> {
-        self.shared.with(|state| state.take_taken_away())
+        let gone = self.shared.with(|state| state.take_taken_away());
+        for partition in &gone {
+            self.troubles.clear(&about_again(*partition));
+        }
+        gone
     }
 
     fn is_in_a_hurry(&self) -> bool {
@@ -196,6 +200,36 @@ impl Cursor for KafkaCursor {
     }
 
     fn read_again(&mut self, partition: u32, range: Range<u64>, limit: ReadLimit) -> Result<ReadChunk, ChannelError> {
+        let outcome = self.again(partition, range, limit);
+        match &outcome {
+            Ok(_) => self.troubles.clear(&about_again(partition)),
+            Err(error) => self.troubles.set(&about_again(partition), weir_engine::chain(error)),
+        };
+        outcome
+    }
+
+    fn release(&mut self, partition: u32, up_to: u64) {
+        let hurries = self.shared.with(|state| {
+            state.release(partition, up_to);
+            state.stays.get(&partition).is_some_and(|stay| stay.is_leaving)
+        });
+        if hurries {
+            self.shared.driver.notify_one();
+        }
+    }
+
+    fn wakeup(&self) -> Arc<Notify> {
+        self.shared.lanes.clone()
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.shared.with(|state| state.backlog())
+    }
+}
+
+impl KafkaCursor {
+    /// Reads a range again, or as much of its beginning as one answer has.
+    fn again(&mut self, partition: u32, range: Range<u64>, limit: ReadLimit) -> Result<ReadChunk, ChannelError> {
         let whole =
             ReadChunk { partition, range: range.clone(), batches: vec![], stored: vec![], lost: vec![], unsynced: 0 };
         let mut from = range.start;
@@ -227,6 +261,7 @@ impl Cursor for KafkaCursor {
                 let newest = batch.header.max_timestamp;
                 let arrival_ms = if newest < 0 { weir_engine::clock::now_ms() } else { newest };
                 let events = self.events(batch, partition, arrival_ms, range.clone()).map_err(|fault| {
+                    self.again.forget(partition);
                     let (topic, offset) = (&self.topic, batch.header.base_offset);
                     let message = format!(
                         "topic {topic}, partition {partition}: the batch at offset {offset} cannot be read again"
@@ -243,24 +278,11 @@ impl Cursor for KafkaCursor {
         }
         Ok(whole)
     }
+}
 
-    fn release(&mut self, partition: u32, up_to: u64) {
-        let hurries = self.shared.with(|state| {
-            state.release(partition, up_to);
-            state.stays.get(&partition).is_some_and(|stay| stay.is_leaving)
-        });
-        if hurries {
-            self.shared.driver.notify_one();
-        }
-    }
-
-    fn wakeup(&self) -> Arc<Notify> {
-        self.shared.lanes.clone()
-    }
-
-    fn backlog(&self) -> Backlog {
-        self.shared.with(|state| state.backlog())
-    }
+/// What a partition whose ranges cannot be read again is filed under.
+fn about_again(partition: u32) -> String {
+    format!("{} again", about(partition))
 }
 
 /// The first of `rows` rows for which `is_before` does not hold any more.

@@ -1,6 +1,6 @@
 //! [`Driver`]: the task that keeps a group's membership, fetches, and commits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use weir_kafka::{Cluster, ClusterError, Commit, ErrorClass, GroupEvent, GroupMem
 
 use super::intake::{FAULT_PAUSE, Intake};
 use super::shared::{Shared, State};
-use super::starts::Whereabouts;
-use super::stay::Stay;
+use super::starts::{Starts, Whereabouts};
+use super::stay::{Start, Stay};
 use crate::kafka::channel::health::Troubles;
+use crate::kafka::consume::commit_text;
 
 /// Pause before a membership that ended for good is begun anew: a person may have given the permission meanwhile.
 const REJOIN_PAUSE: Duration = Duration::from_secs(10);
@@ -30,6 +31,10 @@ pub(super) struct Driver {
     pub(super) log: u64,
     pub(super) cluster: Cluster,
     pub(super) whereabouts: Whereabouts,
+    /// Id of the topic that the partitions here are of.
+    pub(super) topic_id: u128,
+    /// Partitions that were begun anew because their positions were of an earlier topic, and where.
+    pub(super) anew: BTreeMap<u32, u64>,
     pub(super) options: GroupOptions,
     pub(super) commit_interval: Duration,
     pub(super) revoke_wait: Duration,
@@ -102,6 +107,7 @@ impl Driver {
             self.rejoin_at = None;
             self.member = GroupMember::join(&self.cluster, self.options.clone());
         }
+        self.follow_topic();
         if !self.pending.is_empty() {
             self.begin().await;
         }
@@ -115,7 +121,7 @@ impl Driver {
         let wanted: Vec<u32> = self.pending.iter().copied().collect();
         let found = self.intake.beside(timeout(self.patience(), self.whereabouts.starts(&self.cluster, &wanted))).await;
         let about = format!("{} positions", self.about());
-        let starts = match found {
+        let Starts { topic, starts, void } = match found {
             Ok(Ok(starts)) => starts,
             Ok(Err(error)) => {
                 let text = format!("positions of group {}: {}", self.options.group, weir_engine::chain(&error));
@@ -130,6 +136,11 @@ impl Driver {
         };
         self.troubles.clear(&about);
         self.troubles.clear(&self.about());
+        if topic != self.topic_id && self.follow_topic() {
+            // All of them begin anew, with the next tick.
+            return;
+        }
+        self.tell_void(&void, &starts);
         for (partition, start) in starts {
             let channel = ChannelId { log: self.log, partition };
             self.shared.with(|state| {
@@ -192,8 +203,8 @@ impl Driver {
         let stays = partitions.iter().filter_map(|partition| Some((partition, state.stays.get(partition)?)));
         let commit = |(partition, stay): (&u32, &Stay)| {
             let offset = i64::try_from(stay.uncommitted()?).ok()?;
-            let metadata = Some(format!("weir channel {}", self.name));
-            Some(Commit { place: self.whereabouts.place(*partition), offset, metadata })
+            let metadata = commit_text(&format!("weir channel {}", self.name), self.topic_id);
+            Some(Commit { place: self.whereabouts.place(*partition), offset, metadata: Some(metadata) })
         };
         stays.filter_map(commit).collect()
     }
@@ -208,6 +219,14 @@ impl Driver {
         let text = match outcome {
             Ok(Ok(())) => {
                 self.troubles.clear(&about);
+                let has_moved = |commit: &Commit| {
+                    let anew = self.anew.get(&commit.place.partition.cast_unsigned());
+                    anew.is_some_and(|begun| u64::try_from(commit.offset).is_ok_and(|offset| offset > *begun))
+                };
+                if commits.iter().any(has_moved) {
+                    self.anew.clear();
+                    self.troubles.clear(&self.about_topic());
+                }
                 self.shared.with(|state| {
                     for commit in &commits {
                         if let Some(stay) = state.stays.get_mut(&commit.place.partition.cast_unsigned()) {
@@ -233,6 +252,16 @@ impl Driver {
 
     /// Goes on in partitions whose position the topic does not have.
     async fn find_again(&mut self) {
+        // It may be another topic by now. Brokers that do not say so are asked again soon.
+        let (cluster, topic) = (self.cluster.clone(), self.whereabouts.topic.clone());
+        let patience = self.patience();
+        if let Ok(Err(error)) = self.intake.beside(timeout(patience, cluster.refresh(&[&topic]))).await {
+            debug!(channel = %self.name, error = %weir_engine::chain(&error), "whether the topic is still the same is not known");
+        }
+        if self.follow_topic() {
+            self.intake.astray.clear();
+            return self.begin().await;
+        }
         for (partition, intact_to) in std::mem::take(&mut self.intake.astray) {
             match intact_to {
                 Some(intact_to) => self.cut_back(partition, intact_to),
@@ -240,6 +269,37 @@ impl Driver {
             }
             self.shared.lanes.notify_waiters();
         }
+    }
+
+    /// Begins all partitions anew if the topic is another one of the same name: positions in the old one mean nothing in it.
+    fn follow_topic(&mut self) -> bool {
+        let topic = self.whereabouts.topic_id(&self.cluster);
+        if topic == 0 || topic == self.topic_id {
+            return false;
+        }
+        self.topic_id = topic;
+        let here: Vec<u32> = self.shared.with(|state| state.stays.keys().copied().collect());
+        warn!(channel = %self.name, group = %self.options.group, topic = %self.whereabouts.topic, partitions = ?here, "the topic was deleted and made anew");
+        self.forget(&here);
+        self.pending.extend(here);
+        true
+    }
+
+    /// Says that positions of an earlier topic were left aside.
+    fn tell_void(&mut self, void: &[(u32, u64)], starts: &[(u32, Start)]) {
+        if void.is_empty() {
+            return;
+        }
+        let (group, topic) = (&self.options.group, &self.whereabouts.topic);
+        let text = format!(
+            "topic {topic} was deleted and made anew: positions of group {group} in {} partitions were of the earlier one; \
+             the group began where `start` says",
+            void.len()
+        );
+        warn!(channel = %self.name, positions = ?void, "{text}");
+        let begun = starts.iter().filter(|(partition, _)| void.iter().any(|(other, _)| other == partition));
+        self.anew = begun.map(|(partition, start)| (*partition, start.offset)).collect();
+        self.troubles.set(&self.about_topic(), text);
     }
 
     /// What retention took is counted as lost, and reading goes on behind it.
@@ -273,7 +333,7 @@ impl Driver {
     /// Goes on where a log is intact.
     fn cut_back(&mut self, partition: u32, intact_to: u64) {
         let (group, topic) = (&self.options.group, &self.whereabouts.topic);
-        error!(channel = %self.name, %group, %topic, partition, intact_to, "the topic lost events that were read (an unclean election), or was made anew; going on where it is intact");
+        error!(channel = %self.name, %group, %topic, partition, intact_to, "the topic lost events that were read (an unclean election); going on where it is intact");
         self.shared.with(|state| state.cut_back(partition, intact_to));
         self.intake.assign(partition);
     }
@@ -299,6 +359,11 @@ impl Driver {
     /// How long one request may hold up what the group has to be told.
     fn patience(&self) -> Duration {
         self.options.rebalance_timeout / 4
+    }
+
+    /// What is said of a topic that was made anew is filed under.
+    fn about_topic(&self) -> String {
+        format!("{} topic", self.about())
     }
 
     /// What troubles of the group are filed under.

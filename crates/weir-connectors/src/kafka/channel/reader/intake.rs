@@ -53,9 +53,13 @@ impl Intake {
 
     fn accept(&mut self, fetched: Fetched) {
         let Ok(partition) = u32::try_from(fetched.partition) else { return };
-        self.troubles.clear(&about(partition));
         let readable = !fetched.batches.is_empty();
-        self.shared.with(|state| state.push(partition, fetched, now_ms()));
+        if !self.shared.with(|state| state.push(partition, fetched, now_ms())) {
+            // It rests, or leaves: nothing more is fetched until it is assigned anew, and its trouble is not over.
+            self.fetcher.unassign(&self.topic, partition.cast_signed());
+            return;
+        }
+        self.troubles.clear(&about(partition));
         if readable {
             self.shared.lanes.notify_waiters();
         }

@@ -26,7 +26,7 @@ use weir_engine::channel::{Cursor, Position};
 use weir_event::ChannelId;
 use weir_kafka::{ClusterError, FetchOptions, Fetcher, GroupMember};
 
-use self::again::Again;
+use self::again::{AGAIN_BYTES, Again};
 use self::cursor::{KafkaCursor, decoder};
 use self::driver::{Close, Driver};
 use self::intake::Intake;
@@ -40,6 +40,8 @@ use crate::kafka::runtime::IoThread;
 
 /// Name of the sink group whose consumer group is the one configured.
 const DEFAULT_GROUP: &str = "default";
+/// Smaller answers would make for more requests than work.
+const ANSWER_BYTES_MIN: usize = 256 << 10;
 /// How the channel reads: checked.
 #[derive(Clone, Debug)]
 pub(super) struct ReadSpec {
@@ -57,13 +59,19 @@ impl ReadSpec {
         }
     }
 
+    /// Most memory that the reading of one sink group takes: see `fetch_options` for the half; and what is read again.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        (self.fetch_memory / 2 * 3 + AGAIN_BYTES) as u64
+    }
+
     fn fetch_options(&self) -> FetchOptions {
         let defaults = FetchOptions::default();
+        // One answer per broker may come on top of the mark at which fetching pauses: with a 16th each, half as much
+        // again as the limit is enough for 11 brokers.
+        let bytes_max = (self.fetch_memory / 16).clamp(ANSWER_BYTES_MIN, defaults.bytes_max);
         FetchOptions {
-            // Brokers work on one answer each while the one before is taken in: beyond the limit at which fetching
-            // pauses there is room for two of them.
-            bytes_max: (self.fetch_memory / 10).min(defaults.bytes_max),
-            partition_bytes_max: (self.fetch_memory / 10).min(defaults.partition_bytes_max),
+            bytes_max,
+            partition_bytes_max: bytes_max.min(defaults.partition_bytes_max),
             read_committed: self.consume.read_committed,
             rack: self.rack.clone(),
             ..defaults
@@ -112,12 +120,18 @@ pub(super) fn open(
     let read = opening.read;
     let (topic, log) = (ready.topic.name.clone(), ready.log);
     let consumer_group = read.consumer_group(opening.group);
-    let whereabouts = Whereabouts { topic: topic.to_string(), group: consumer_group.clone(), at: read.consume.start };
+    let whereabouts = Whereabouts {
+        topic: topic.to_string(),
+        group: consumer_group.clone(),
+        at: read.consume.start,
+        opened: ready.topic.id,
+    };
     let partitions: Vec<u32> =
         (0..ready.topic.partitions.len()).filter_map(|index| u32::try_from(index).ok()).collect();
     let (cluster, asked) = (ready.cluster.clone(), whereabouts.clone());
     let starts = io.wait_for(async move { asked.starts(&cluster, &partitions).await });
-    let known = starts.unwrap_or(Ok(Vec::new()))?.into_iter().map(|(partition, start)| {
+    let starts = starts.transpose()?.map(|found| found.starts).unwrap_or_default();
+    let known = starts.into_iter().map(|(partition, start)| {
         let channel = ChannelId { log, partition };
         Position { channel, released: start.offset, end: start.end }
     });
@@ -129,6 +143,8 @@ pub(super) fn open(
         name: opening.channel.to_owned(),
         log,
         cluster: ready.cluster.clone(),
+        topic_id: ready.topic.id,
+        anew: BTreeMap::new(),
         whereabouts: whereabouts.clone(),
         commit_interval: read.consume.commit_interval,
         revoke_wait: read.consume.revoke_wait(),

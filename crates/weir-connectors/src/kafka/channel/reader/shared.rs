@@ -81,14 +81,17 @@ impl State {
         }
     }
 
-    /// Takes in what was fetched, if its partition is still here.
-    pub(super) fn push(&mut self, partition: u32, fetched: Fetched, now_ms: i64) {
-        let Some(stay) = self.stays.get_mut(&partition).filter(|stay| !stay.is_leaving) else { return };
+    /// Takes in what was fetched, if its partition is still here and does not rest; whether it did. What comes for a
+    /// partition that rests is behind what was dropped when it began to: it is fetched again from there.
+    pub(super) fn push(&mut self, partition: u32, fetched: Fetched, now_ms: i64) -> bool {
+        let takes = |stay: &&mut Stay| !stay.is_leaving && stay.rests_until.is_none();
+        let Some(stay) = self.stays.get_mut(&partition).filter(takes) else { return false };
         let before = stay.fetched;
         let bytes = stay.push(fetched, now_ms);
         self.buffered_bytes += bytes;
         self.fetched.0 += bytes as u64;
         self.fetched.1 += stay.fetched.saturating_sub(before);
+        true
     }
 
     /// The next run of the next partition that has one.

@@ -2,17 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use weir_engine::channel::{Form, ReadLimit};
+use weir_engine::group::Group;
+use weir_engine::ledger::SinkLedger;
 use weir_event::{EventBatch, names};
 use weir_kafka::fake::{ApiKey, Step};
 use weir_testkit::wait::eventually;
 
-use super::rig::{ALL, Rig, append, batch, bodies, crafted, next, read, text};
+use crate::kafka::consume::commit_text;
+
+use super::rig::{ALL, Rig, append, batch, bodies, crafted, next, read, send, text};
 
 /// In the attributes of a batch: markers of transactions; a part of one.
 const CONTROL: i16 = 1 << 5;
 const TRANSACTIONAL: i16 = 1 << 4;
+/// Of the fake's topic `t`.
+const TOPIC_ID: u128 = 1 << 8 | b't' as u128;
 
 /// Scenario: two agents on one topic, one that writes and one that reads, with two sink groups; some events have a key,
 /// some not.
@@ -89,7 +96,7 @@ fn what_is_not_released_comes_again() {
     assert_eq!((cursor.positions()[0].released, cursor.positions()[0].end), (50, 150));
     assert_eq!(read(&mut *cursor, 100).0[0], "50");
     assert_eq!(cursor.repeats_below(0), 150);
-    assert_eq!(rig.committed("weir", 1)[0].metadata.as_deref(), Some("weir channel c"));
+    assert_eq!(rig.committed("weir", 1)[0].metadata.as_deref(), Some(&*commit_text("weir channel c", TOPIC_ID)));
 }
 
 /// Scenario: groups without a position begin at the earliest event, at the latest, at a time nobody has reached.
@@ -301,6 +308,92 @@ fn a_flipped_bit_is_noticed_and_waited_out() {
     assert_eq!(read(&mut *cursor, 1).0, vec!["a"]);
 }
 
+/// Scenario: one of three batches of a partition is damaged, the others are fetched with it; while the partition rests new
+/// events are appended; then the damage is mended.
+/// Guarantees: health says that it waits until it is mended; then every offset comes, none is passed over, in order.
+#[test]
+fn nothing_behind_a_damaged_batch_is_passed_over() {
+    let rig = Rig::start(1);
+    let channel = rig.open("");
+    let numbers = |range: Range<u64>| range.map(|number| number.to_string()).collect::<Vec<_>>();
+    let append_all = |range: Range<u64>| {
+        append(&*channel, &EventBatch::from_bodies(&numbers(range), 0)).expect("acknowledged");
+    };
+    [0..10, 10..20, 20..30].into_iter().for_each(append_all);
+    rig.fake.flip_a_bit("t", 0, 1);
+    let mut cursor = channel.cursor("default").expect("a cursor");
+    let (mut found, mut at, mut is_damaged) = (Vec::new(), 0, false);
+    let mut read_until = |what: &str, done: &dyn Fn(usize, bool) -> bool| {
+        eventually(what, || {
+            match cursor.read(ALL) {
+                Ok(Some(chunk)) => {
+                    assert_eq!((chunk.range.start, chunk.lost.len()), (at, 0), "ranges join and nothing is lost");
+                    at = chunk.range.end;
+                    found.extend(chunk.batches.iter().flat_map(bodies));
+                    cursor.release(0, at);
+                }
+                Ok(None) => {}
+                Err(_) => is_damaged = true,
+            }
+            done(found.len(), is_damaged)
+        });
+        found.clone()
+    };
+    read_until("the damage is met", &|count, is_damaged| count == 10 && is_damaged);
+    let fetches = rig.fake.requests(ApiKey::Fetch);
+    append_all(30..40);
+    read_until("what is new was fetched", &|_, _| rig.fake.requests(ApiKey::Fetch) > fetches);
+    assert!(channel.usage().degraded.iter().any(|text| text.contains("partition 0")), "it still waits");
+    rig.fake.flip_a_bit("t", 0, 1);
+    assert_eq!(read_until("all is read", &|count, _| count >= 40), numbers(0..40));
+    eventually("the position is behind all", || rig.offset("weir") == Some(40));
+    assert!(channel.usage().degraded.is_empty());
+}
+
+/// Scenario: sinks give back deliveries of three partitions. One has no leader any more, and in another the batch is damaged by
+/// now; later there is a leader, and another replica has the batch whole.
+/// Guarantees: the third is delivered again and goes on meanwhile, and status says what cannot be; in the end all of them
+/// are delivered, and no trouble is left.
+#[test]
+fn what_cannot_be_read_again_holds_up_nothing_else() {
+    let rig = Rig::start(3);
+    let channel = rig.open("partitioner = 'round_robin'");
+    let ledger = Arc::new(SinkLedger::default());
+    let group = Group::open("default", &["out".into()], channel.clone(), None, ledger.clone()).expect("opens");
+    let lane = Arc::default();
+    let mut released = BTreeSet::new();
+    let mut deliver = |what: &str, done: &dyn Fn(&BTreeSet<(u32, u64)>) -> bool| {
+        eventually(what, || {
+            if let Some(delivery) = group.next(ALL, &lane).expect("the others can be read") {
+                released.insert((delivery.ack.partition(), delivery.ack.range().end));
+                delivery.ack.ack();
+            }
+            done(&released)
+        });
+    };
+    (0..3).for_each(|_| append(&*channel, &batch(&["x"])).expect("acknowledged"));
+    let mut given_back = Vec::new();
+    eventually("one delivery of each is out", || {
+        given_back.extend(group.next(ALL, &Arc::default()).expect("readable"));
+        given_back.len() == 3
+    });
+    rig.fake.move_leader("t", 0, 9);
+    rig.fake.flip_a_bit("t", 1, 0);
+    drop(given_back);
+    deliver("the third goes on", &|released| released.contains(&(2, 1)));
+    (0..3).for_each(|_| drop(send(&*channel, &batch(&["y"]))));
+    deliver("and what is new in it", &|released| released.contains(&(2, 2)));
+    deliver("both troubles are told", &|_| {
+        let told = channel.usage().degraded;
+        (0..2).all(|partition| told.iter().any(|text| text.contains(&format!("partition {partition}: "))))
+    });
+    eventually("nothing of the first is passed over", || rig.offset("weir") == Some(0));
+    rig.fake.move_leader("t", 0, 1);
+    rig.fake.flip_a_bit("t", 1, 0);
+    deliver("all are delivered", &|released| released.len() == 6);
+    eventually("no trouble is left", || channel.usage().degraded.is_empty() && !group.is_anything_outstanding());
+}
+
 /// Scenario: events in Flume's format; a value that is none of Flume's among them.
 /// Guarantees: headers and bodies come back as they were, without record headers; the foreign value is kept and marked.
 #[test]
@@ -321,27 +414,46 @@ fn flume_events_go_both_ways() {
     assert_eq!((events[1].body(0), events[1].origin().and_then(|origin| origin.offset(0))), (&b"foreign"[..], Some(1)));
 }
 
-/// Scenario: the topic is made anew while the group's position is far in the old one.
-/// Guarantees: reading goes on at the end of the new one, and the group has a position there.
+/// Scenario: a hub stops, or runs on, while its topic is made anew and an edge appends to that with receipts: fewer events
+/// than there were, and more.
+/// Guarantees: every event of the new topic is delivered, from its first one on; health says so until it has got on; the
+/// position is in the new topic, and the next start goes on from it.
 #[test]
-fn a_topic_made_anew_is_read_from_its_end() {
-    let rig = Rig::start(1);
-    let channel = rig.open("");
-    let mut cursor = channel.cursor("default").expect("a cursor");
-    (0..5).for_each(|_| append(&*channel, &batch(&["x"])).expect("acknowledged"));
-    let (_, ends) = read(&mut *cursor, 5);
-    cursor.release(0, ends[&0]);
-    channel.close().expect("closes");
-    drop((cursor, channel));
-    rig.fake.create_topic("t", 1);
-    let channel = rig.open("");
-    append(&*channel, &batch(&["before"])).expect("acknowledged");
-    let mut cursor = channel.cursor("default").expect("a cursor");
-    eventually("the position is in the new topic", || {
-        cursor.taken_away();
-        rig.offset("weir") == Some(1)
-    });
-    append(&*channel, &batch(&["after"])).expect("acknowledged");
-    let chunk = next(&mut *cursor);
-    assert_eq!((chunk.range, bodies(&chunk.batches[0])), (1..2, vec!["after".to_owned()]));
+fn a_topic_made_anew_is_begun_where_told() {
+    for (is_running, count) in [(false, 3), (false, 8), (true, 3), (true, 8)] {
+        let rig = Rig::start(1);
+        let channel = rig.open("metadata_age = '1 s'");
+        let mut cursor = channel.cursor("default").expect("a cursor");
+        (0..5).for_each(|_| append(&*channel, &batch(&["old"])).expect("acknowledged"));
+        let (_, ends) = read(&mut *cursor, 5);
+        cursor.release(0, ends[&0]);
+        eventually("the position is committed", || rig.offset("weir") == Some(5));
+        if !is_running {
+            channel.close().expect("closes");
+        }
+        rig.fake.remake_topic("t", 1);
+        let numbers: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+        let edge = rig.open("");
+        numbers.iter().for_each(|number| append(&*edge, &batch(&[number])).expect("acknowledged"));
+        let channel = if is_running { channel } else { rig.open("") };
+        let mut cursor = if is_running { cursor } else { channel.cursor("default").expect("a cursor") };
+        // Of a topic that is longer than the position, some events come before it is known to be another one.
+        let mut found = Vec::new();
+        eventually("all of the new topic comes", || {
+            if cursor.taken_away() == [0] {
+                found.clear();
+            }
+            found.extend(cursor.read(ALL).expect("readable").into_iter().flat_map(|chunk| chunk.batches));
+            found.iter().flat_map(bodies).collect::<Vec<_>>() == numbers
+        });
+        assert!(channel.usage().degraded.iter().any(|text| text.contains("made anew")), "{:?}", channel.usage());
+        cursor.release(0, count);
+        eventually("the position is in the new topic", || rig.offset("weir") == Some(count.cast_signed()));
+        eventually("nothing more is said of it", || channel.usage().degraded.is_empty());
+        channel.close().expect("closes");
+        let channel = rig.open("");
+        let mut cursor = channel.cursor("default").expect("a cursor");
+        append(&*edge, &batch(&["next"])).expect("acknowledged");
+        assert_eq!(read(&mut *cursor, 1).0, ["next"]);
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use weir_kafka::fake::{ApiKey, Step};
 use weir_testkit::wait::eventually;
 
-use super::rig::{Kafka, Running};
+use super::rig::{BATCH, Kafka, Running};
 
 /// Scenario: two batches have been taken, then the channel fails both receipts; later a channel refuses a batch for good.
 /// Guarantees: nothing is committed for them; the partition is read again from its position; health says that it rests, and
@@ -55,6 +55,19 @@ fn damaged_batches_hold_up_their_partition_only() {
     source.stop(Duration::from_secs(10));
 }
 
+/// Scenario: brokers throttle two requests for their quotas.
+/// Guarantees: the time is counted among the faults, and everything is read once.
+#[test]
+fn quotas_are_counted() {
+    let kafka = Kafka::start(1);
+    kafka.produce("t", 0, 2);
+    kafka.fake.script(ApiKey::Fetch, [3, 4].map(|ms| Step::Throttle(Duration::from_millis(ms))));
+    let source = Running::start(&kafka, "");
+    source.channel.until("all of it", 0, (0..20).collect::<Vec<_>>());
+    eventually("both are counted", || source.fault("throttled by quotas, ms") == 7);
+    source.stop(Duration::from_secs(10));
+}
+
 /// Scenario: retention deletes records between two runs.
 /// Guarantees: the next run goes on with the oldest there is, counts what was lost, and says so.
 #[test]
@@ -71,6 +84,42 @@ fn positions_that_are_gone_are_counted() {
     assert_eq!(source.fault("events that were gone before they were read"), 20);
     eventually("committed", || kafka.committed(0) == Some(50));
     source.stop(Duration::from_secs(10));
+}
+
+/// Scenario: a topic is made anew, with fewer and with more events than were read of the old one, between two runs and during
+/// one.
+/// Guarantees: every event of the new topic is passed on, from its first one on; it is counted; the position is in the new
+/// topic.
+#[test]
+fn topics_made_anew_are_begun_where_told() {
+    for (is_running, batches) in [(false, 1), (false, 4), (true, 1), (true, 4)] {
+        let kafka = Kafka::start(1);
+        kafka.produce("t", 0, 2);
+        let source = Running::start(&kafka, "metadata_age = '1 s'");
+        eventually("committed", || kafka.committed(0) == Some(20));
+        let remake = || {
+            kafka.fake.remake_topic("t", 1);
+            kafka.produce("t", 0, batches);
+        };
+        let source = if is_running {
+            remake();
+            source
+        } else {
+            source.stop(Duration::from_secs(10));
+            remake();
+            Running::start(&kafka, "")
+        };
+        let all: Vec<i64> = (0..batches * BATCH).collect();
+        // Of a topic that is longer than the position, some events come before it is known to be another one.
+        eventually("all of the new topic comes", || source.channel.offsets(0).ends_with(&all));
+        eventually("and is committed", || kafka.committed(0) == Some(batches * BATCH));
+        assert!(source.fault("positions in topics that were made anew") > 0);
+        source.stop(Duration::from_secs(10));
+        let source = Running::start(&kafka, "");
+        kafka.produce("t", 0, 1);
+        source.channel.until("what is next", 0, (batches * BATCH..(batches + 1) * BATCH).collect::<Vec<_>>());
+        source.stop(Duration::from_secs(10));
+    }
 }
 
 /// Scenario: the only broker does not exist; a list names a topic that does not exist yet; the coordinator, the leader and
