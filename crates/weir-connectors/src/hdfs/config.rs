@@ -186,9 +186,10 @@ impl HdfsSpec {
         let create = CreateOptions {
             replication: replication.or_else(|| cluster.and_then(|cluster| cluster.replication)),
             block_bytes,
-            overwrite: false,
-            permission: None,
             parent_must_exist: true,
+            // What is acknowledged survives all DataNodes losing power at once.
+            sync_blocks: true,
+            ..CreateOptions::default()
         };
         if let Some(tree) = &mut tree {
             let near_a_block = block_bytes.unwrap_or(BLOCK_BYTES) / 16 * 15;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_codec::record_batch::{Compression, HeaderSelection, Recompressor};
-use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, Options, TypeSpec};
+use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Kind, OptionSpec, TypeSpec};
 use weir_engine::channel::Form;
 use weir_engine::registry::SinkType;
 use weir_engine::sink::{Sink, SinkContext, SinkSpec};

@@ -303,7 +303,7 @@ async fn a_topic_that_refuses_doubles_nothing_in_others() {
     rig.brokers.refuse_batches("dmz", 0, Some(29));
     let mixed = |range: std::ops::Range<u32>| {
         let mut batch = events(range);
-        let to = |row: usize| if row % 2 == 0 { "dmz" } else { "t" };
+        let to = |row: usize| if row.is_multiple_of(2) { "dmz" } else { "t" };
         let texts: Vec<_> = (0..batch.len()).map(to).collect();
         let (mut arena, mut spans) = (Vec::new(), Vec::new());
         for text in texts {
@@ -359,7 +359,7 @@ async fn topics_are_made_of_headers() {
     let allowed = "topics_allowed = ['site-lab', 'site-', 'dmz']\ntopic = 'site-%{site}'";
     for (more, in_dmz) in [("", 0), ("topic_header = 'to'", 10)] {
         let mut rig = Rig::with_topic(&format!("{allowed}\n{more}")).await;
-        ["site-lab", "site-", "dmz"].map(|topic| rig.brokers.create_topic(topic, 1));
+        ["site-lab", "site-", "dmz"].iter().for_each(|topic| rig.brokers.create_topic(topic, 1));
         for (first, site) in [(0, Some("lab")), (10, Some("../x")), (20, None), (30, Some("lab"))] {
             let mut batch = events(first..first + 10);
             if let Some(site) = site {

@@ -15,6 +15,9 @@ use crate::kafka::consume::commit_text;
 
 use super::rig::{ALL, Rig, append, batch, bodies, crafted, next, read, send, text};
 
+/// Partitions and offsets.
+type Places = BTreeSet<(u32, u64)>;
+
 /// In the attributes of a batch: markers of transactions; a part of one.
 const CONTROL: i16 = 1 << 5;
 const TRANSACTIONAL: i16 = 1 << 4;
@@ -362,7 +365,7 @@ fn what_cannot_be_read_again_holds_up_nothing_else() {
     let group = Group::open("default", &["out".into()], channel.clone(), None, ledger.clone()).expect("opens");
     let lane = Arc::default();
     let mut released = BTreeSet::new();
-    let mut deliver = |what: &str, done: &dyn Fn(&BTreeSet<(u32, u64)>) -> bool| {
+    let mut deliver = |what: &str, done: &dyn Fn(&Places) -> bool| {
         eventually(what, || {
             if let Some(delivery) = group.next(ALL, &lane).expect("the others can be read") {
                 released.insert((delivery.ack.partition(), delivery.ack.range().end));
