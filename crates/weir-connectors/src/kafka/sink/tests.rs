@@ -328,7 +328,10 @@ async fn a_topic_that_refuses_doubles_nothing_in_others() {
     assert_eq!(rig.released(), 0);
     rig.brokers.refuse_batches("dmz", 0, None);
     while rig.released() < 20 {
-        rig.run().await;
+        // As an engine's lane does, which waits longer after an error.
+        if let Some(delivery) = rig.next() {
+            let _ = rig.sink.deliver(delivery).await;
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let of = |rest: usize| texts(0..20).into_iter().skip(rest).step_by(2).collect::<Vec<_>>();

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 use weir_engine::chain;
 use weir_engine::source::SourceError;
-use weir_kafka::{ClusterError, FetchError, Fetched, GroupEvent, Place};
+use weir_kafka::{ClusterError, Commit, Committed, FetchError, Fetched, GroupEvent, Place};
 
 use super::driver::{Reader, Revoking};
 use super::locate::{Locator, Sought, topic_id};
 use super::member::Ask;
 use super::partition::{Owned, Phase};
 use super::work::{Event, Failure, Located, Outcome, Report};
+use crate::kafka::consume::is_of_another_topic;
 
 /// What the ledger counts partitions under whose position was of an earlier topic of the same name.
 const TOPICS_MADE_ANEW: &str = "positions in topics that were made anew";
@@ -30,9 +31,11 @@ impl Reader {
                 self.is_committing = false;
                 match result {
                     Ok(()) => {
-                        for commit in commits {
-                            if let Some(owned) = self.partitions.get_mut(&commit.place) {
-                                owned.committed = Some(commit.offset);
+                        for Commit { place, offset, metadata } in commits {
+                            let Some(owned) = self.partitions.get_mut(&place) else { continue };
+                            let committed = Committed { place, offset: Some(offset), metadata };
+                            if !is_of_another_topic(&committed, owned.topic) {
+                                owned.committed = Some(offset);
                             }
                         }
                     }
@@ -119,7 +122,8 @@ impl Reader {
                 "the topic was deleted and made anew, and the position was of the earlier one; reading from the offset");
         }
         if is_anew {
-            // Nothing of the earlier topic moves the position in this one.
+            // Nothing of the earlier topic moves the position in this one, nor is it committed.
+            owned.committed = None;
             return self.read_from(&place, offset);
         }
         if owned.settled.is_none() {
