@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::exit::EXIT_CODES;
 
@@ -182,9 +182,14 @@ At the end the ledger is printed: what was sent, received, made durable, deliver
 again in the finished files. The exit code is 0 only if every line of it closes, else 4.
 
 With --kafka there are two agents: edge (syslog over TCP -> durable log -> Kafka) and hub (Kafka ->
-files). Three brokers of Apache Kafka are started on 127.0.0.1 and end with the demo, their data with
-them. That takes Java 17 or later and, the first time, Maven to fetch 55 MB; or name brokers that run.
-Every line is numbered, so that the ledger also says what is missing and what is there twice.
+files). Three brokers of Apache Kafka are started on 127.0.0.1 and end with the demo, their data
+with them. That takes Java 17 or later and, the first time, Maven to fetch 55 MB; or name brokers
+that run. Every line is numbered, so that the ledger also says what is missing or there twice.
+
+With --full the hub delivers to HDFS (everything) and Solr (warnings and worse) instead of files.
+Both are real and started like the brokers: 9 Java processes, 2 GB of memory. That takes a JDK 17
+or later and, the first time, Maven to fetch 205 MB. At the end the topic is compared with both, as
+by `weir verify`, and a folder of HDFS and a query of Solr are shown.
 
 Examples:
   weir demo --for 20s
@@ -193,20 +198,26 @@ Examples:
   weir demo --for 10s --json                the report for a script
   weir demo --dir demo                      kill -9 it, start it again: nothing durable is lost
   weir demo --kafka --for 20s               two agents with Kafka between them
-  weir demo --kafka --kill --for 20s        the same, and kill -9 of a broker half way")]
+  weir demo --kafka --kill --for 20s        the same, and kill -9 of a broker half way
+  weir demo --full --for 20s                Kafka, HDFS and Solr")]
+#[command(group = ArgGroup::new("tiers").args(["kafka", "full"]))]
 pub(crate) struct DemoArgs {
     /// Two tiers with Kafka between them: an edge agent (syslog -> durable log -> Kafka) and a hub agent (Kafka -> files)
     #[arg(long, conflicts_with = "admin")]
     pub(crate) kafka: bool,
+    /// The same with a hub agent that delivers to HDFS and Solr; all servers are started for it
+    #[arg(long, conflicts_with = "admin")]
+    pub(crate) full: bool,
     /// Brokers to use instead of starting three; the demo makes a topic there and leaves it
-    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',', requires = "kafka")]
+    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',', requires = "tiers")]
     pub(crate) brokers: Vec<String>,
     /// Kill one of the three brokers (kill -9) half way, or after 5 s
-    #[arg(long, requires = "kafka", conflicts_with = "brokers")]
+    #[arg(long, requires = "tiers", conflicts_with = "brokers")]
     pub(crate) kill: bool,
     /// Events per second over all connections, as 20k/s; unlimited: as fast as the agent takes them, UDP at 10k/s
-    #[arg(long, default_value = "20k/s")]
-    pub(crate) rate: String,
+    /// [default: 20k/s, with --full 5k/s]
+    #[arg(long)]
+    pub(crate) rate: Option<String>,
     /// Stop after this time, as 20s; otherwise on Ctrl-C
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) duration: Option<String>,

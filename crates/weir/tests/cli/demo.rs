@@ -104,18 +104,45 @@ fn two_tiers_need_brokers() {
     assert!(alone.err.contains("the brokers 127.0.0.1:1 cannot be asked"), "{}", alone.err);
 }
 
+/// Scenario: the demo with HDFS and Solr where there is no Java.
+/// Guarantees: exit code 1; the message says what is missing, how to get it, and what there is without it; nothing was
+/// started or made.
+#[test]
+fn everything_needs_java() {
+    let folder = folder();
+    let without =
+        done(weir(&["demo", "--full", "--for", "1s"]).env("PATH", folder.path()).env("TMPDIR", folder.path()));
+    assert_eq!(without.code, Some(1), "{}", without.err);
+    for wanted in ["Java 17 or later is needed", "default-jdk-headless maven", "weir demo --kafka"] {
+        assert!(without.err.contains(wanted), "{wanted:?} in {}", without.err);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
 /// Scenario: the configurations of both tiers are printed, for a folder whose name means something everywhere.
 /// Guarantees: nothing is started or made; each of the two checks without errors.
 #[test]
 fn the_configurations_of_two_tiers_check() {
     let folder = folder();
     let dir = folder.path().join("a \"b\" ${HOME} 100%");
-    let printed = done(weir(&["demo", "--kafka", "--print-config", "--dir"]).arg(&dir));
-    assert_eq!((printed.code, dir.exists()), (Some(0), false), "{}", printed.err);
-    let (edge, hub) = printed.out.split_once("# ---- hub.toml ----").expect("two of them");
-    for (name, text) in [("edge.toml", edge), ("hub.toml", hub)] {
-        let checked = done(weir(&["check"]).arg(write(folder.path(), name, text)));
-        assert_eq!((checked.code, checked.err.as_str()), (Some(0), ""), "{name}");
+    for demo in ["--kafka", "--full"] {
+        let printed = done(weir(&["demo", demo, "--print-config", "--dir"]).arg(&dir));
+        assert_eq!((printed.code, dir.exists()), (Some(0), false), "{}", printed.err);
+        let (edge, hub) = printed.out.split_once("# ---- hub.toml ----").expect("two of them");
+        for (name, text) in [("edge.toml", edge), ("hub.toml", hub)] {
+            let checked = done(weir(&["check"]).arg(write(folder.path(), name, text)));
+            assert_eq!((checked.code, checked.err.as_str()), (Some(0), ""), "{demo} {name}");
+        }
+    }
+}
+
+/// Scenario: options of demos that do not go together, or go with none of them.
+/// Guarantees: exit code 2, and nothing happens.
+#[test]
+fn demos_are_told_apart() {
+    for arguments in [&["--kafka", "--full"][..], &["--kill"], &["--full", "--admin", "127.0.0.1:0"]] {
+        let refused = done(weir(&["demo"]).args(arguments));
+        assert_eq!(refused.code, Some(2), "{arguments:?}: {}", refused.err);
     }
 }
 

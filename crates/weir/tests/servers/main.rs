@@ -4,6 +4,7 @@ mod both;
 mod demo;
 mod edge;
 mod flume;
+mod full;
 mod network;
 mod support;
 
@@ -13,13 +14,12 @@ use std::process::Command;
 use libtest_mimic::{Arguments, Failed};
 use weir_servers::flume::Flume;
 use weir_servers::kafka::{Distribution, Version};
-use weir_servers::trial;
+use weir_servers::{hdfs, solr, trial};
 
 fn main() -> std::process::ExitCode {
     let kafka = Distribution::find(Version::V4_3);
     let both = kafka.clone().and_then(|_| Flume::find());
-    let hadoop = weir_servers::hdfs::Distribution::find();
-    let all = kafka.clone().and(hadoop).and_then(|_| weir_servers::solr::Distribution::find());
+    let all = kafka.clone().and_then(|_| hdfs::Distribution::find()).and_then(|_| solr::Distribution::find());
     let trials = vec![
         trial("kafka_reads_our_segments", &kafka, kafka_reads_our_segments),
         trial("edge_brokers_die", &kafka, edge::brokers_die_and_nothing_is_lost_or_doubled),
@@ -27,6 +27,8 @@ fn main() -> std::process::ExitCode {
         trial("two_tiers_prove_themselves", &kafka, demo::two_tiers_prove_themselves),
         trial("two_tiers_survive_a_broker", &kafka, demo::two_tiers_survive_a_broker),
         trial("ctrl_c_leaves_nothing", &kafka, demo::ctrl_c_leaves_nothing),
+        trial("everything_proves_itself", &all, full::everything_proves_itself),
+        trial("ctrl_c_leaves_no_server", &all, full::ctrl_c_leaves_no_server),
         trial("network_faults", &network::needed(&kafka), || network::in_a_namespace("network_faults")),
         trial("hdfs_and_solr_agent_killed", &all, both::a_hub_killed_thirty_times_is_proven),
         trial("flume_and_weir_share_topics", &both, flume::flume_and_weir_share_topics),

@@ -88,19 +88,19 @@ impl Books {
         let dropped: u64 = self.dropped.values().sum();
         let went = self.delivered + self.dead_lettered + dropped + self.lost + self.waiting;
         [
-            Balance {
-                says: "sent = received + kernel drops",
-                left: self.sent_tcp + self.sent_udp,
-                right: self.received + self.kernel_drops,
-            },
-            Balance { says: "received = accepted + rejected", left: self.received, right: self.accepted + rejected },
-            Balance { says: "accepted = durable", left: self.accepted, right: self.durable },
-            Balance {
-                says: "waiting at start + durable = delivered + dropped + lost + waiting",
-                left: self.waiting_at_start + self.durable,
-                right: went,
-            },
-            Balance { says: "delivered = lines in files", left: self.delivered, right: self.lines_in_files },
+            Balance::of(
+                "sent = received + kernel drops",
+                self.sent_tcp + self.sent_udp,
+                self.received + self.kernel_drops,
+            ),
+            Balance::of("received = accepted + rejected", self.received, self.accepted + rejected),
+            Balance::of("accepted = durable", self.accepted, self.durable),
+            Balance::of(
+                "waiting at start + durable = delivered + dropped + lost + waiting",
+                self.waiting_at_start + self.durable,
+                went,
+            ),
+            Balance::of("delivered = lines in files", self.delivered, self.lines_in_files),
         ]
     }
 
@@ -133,12 +133,16 @@ impl Books {
 /// Two numbers that must be equal.
 pub(super) struct Balance {
     /// What must be equal, in words.
-    pub(super) says: &'static str,
-    pub(super) left: u64,
-    pub(super) right: u64,
+    says: &'static str,
+    left: u64,
+    right: u64,
 }
 
 impl Balance {
+    pub(super) fn of(says: &'static str, left: u64, right: u64) -> Self {
+        Self { says, left, right }
+    }
+
     pub(super) fn closes(&self) -> bool {
         self.left == self.right
     }

@@ -10,10 +10,12 @@
 //! demo.
 
 mod config;
+mod full;
 mod kafka;
 mod ledger;
 mod load;
 mod panel;
+mod tiers;
 mod view;
 
 use std::io::IsTerminal as _;
@@ -36,6 +38,10 @@ use crate::exit::{Exit, Failure};
 use crate::logging;
 use crate::signals::Signals;
 
+/// What is sent unless the user says otherwise.
+const RATE: &str = "20k/s";
+/// The same with --full: servers that have just started, on the cores of everything else, keep up.
+const RATE_FULL: &str = "5k/s";
 /// Between looks at the agent.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long what was sent may take to arrive without anything moving. The source reads kernel drops once a second.
@@ -44,6 +50,9 @@ const SETTLE: Duration = Duration::from_secs(3);
 pub(crate) fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
     if args.kafka {
         return kafka::demo(args);
+    }
+    if args.full {
+        return full::demo(args);
     }
     let load_options = load_options(args)?;
     let places = Places::new(args.dir.as_deref())?;
@@ -78,8 +87,9 @@ fn load_options(args: &DemoArgs) -> Result<LoadOptions, Failure> {
             Failure::because(&format!("the lines of --input {} cannot be read", input.display()), &error)
         })?;
     }
+    let rate = args.rate.as_deref().unwrap_or(if args.full { RATE_FULL } else { RATE });
     Ok(LoadOptions {
-        events_per_second: with_units("--rate", &args.rate, units::parse_rate)?,
+        events_per_second: with_units("--rate", rate, units::parse_rate)?,
         duration: duration.transpose()?,
         input: args.input.clone(),
     })

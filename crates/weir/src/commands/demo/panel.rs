@@ -21,7 +21,7 @@ pub(super) struct Panel {
 
 impl Panel {
     pub(super) fn new(places: &Places, duration: Option<Duration>, is_terminal: bool) -> Self {
-        Self { view: View::new(&places.files, duration, is_terminal), dir: places.dir.clone() }
+        Self { view: View::new(Some(&places.files), duration, is_terminal), dir: places.dir.clone() }
     }
 
     /// Says where things are.
@@ -55,6 +55,7 @@ fn panel(view: &View, status: &AgentStatus, source: &SourceStatus, group: &Group
         drops => format!("   kernel dropped {}", grouped(drops)),
     };
     let disk = status.channels.first().map_or(0, |channel| channel.bytes);
+    let finished = view.finished().unwrap_or_default();
     format!(
         "\n  {}   {}\n\n  received   {:>8}/s  {}\n  events     {} sent, {} received, {} durable, {} in files{drops}\n  \
          backlog    {} events, {}\n  created -> durable   p50 {:>7}   p99 {:>7}\n  created -> in file   p50 {:>7}   p99 {:>7}\n  \
@@ -74,8 +75,8 @@ fn panel(view: &View, status: &AgentStatus, source: &SourceStatus, group: &Group
         p50(&group.delivery_latency),
         p99(&group.delivery_latency),
         approx_bytes(disk),
-        grouped(view.finished().files),
-        approx_bytes(view.finished().bytes),
+        grouped(finished.files),
+        approx_bytes(finished.bytes),
     )
 }
 
@@ -90,7 +91,7 @@ fn line(view: &View, status: &AgentStatus, source: &SourceStatus, group: &GroupS
         seconds(group.backlog_seconds),
         p99(&source.durable_latency),
         p99(&group.delivery_latency),
-        grouped(view.finished().files),
+        grouped(view.finished().unwrap_or_default().files),
         health(status),
     )
 }

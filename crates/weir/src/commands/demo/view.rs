@@ -1,4 +1,4 @@
-//! What both demos show alike: a text that is redrawn where somebody watches, a line now and then where nobody does.
+//! What all demos show alike: a text that is redrawn where somebody watches, a line now and then where nobody does.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,8 @@ const SAMPLES_MAX: usize = 60;
 pub(super) struct View {
     /// `None` where output is no terminal.
     live: Option<ProgressBar>,
-    files: PathBuf,
+    /// Where finished files are, if that is a folder.
+    files: Option<PathBuf>,
     duration: Option<Duration>,
     started: Instant,
     sampled: Instant,
@@ -42,7 +43,7 @@ pub(super) struct Finished {
 
 impl View {
     /// Of a run of `duration` whose finished files are under `files`.
-    pub(super) fn new(files: &Path, duration: Option<Duration>, is_terminal: bool) -> Self {
+    pub(super) fn new(files: Option<&Path>, duration: Option<Duration>, is_terminal: bool) -> Self {
         let now = Instant::now();
         let live = is_terminal.then(|| {
             let bar = ProgressBar::new_spinner();
@@ -53,7 +54,7 @@ impl View {
         });
         Self {
             live,
-            files: files.to_owned(),
+            files: files.map(Path::to_owned),
             duration,
             started: now,
             sampled: now,
@@ -86,7 +87,9 @@ impl View {
             }
             (self.sampled, self.received) = (Instant::now(), received);
             // A file that cannot be looked at now is counted at the end, where it matters.
-            self.finished = finished(&self.files).unwrap_or(self.finished);
+            if let Some(files) = &self.files {
+                self.finished = finished(files).unwrap_or(self.finished);
+            }
         }
         match &self.live {
             Some(live) => live.set_message(panel(self)),
@@ -134,9 +137,9 @@ impl View {
         format!("{}{end}", self.elapsed())
     }
 
-    /// What was finished at the last look.
-    pub(super) fn finished(&self) -> Finished {
-        self.finished
+    /// What was finished at the last look; `None` where there is no folder to look at.
+    pub(super) fn finished(&self) -> Option<Finished> {
+        self.files.as_ref().map(|_| self.finished)
     }
 }
 

@@ -33,7 +33,8 @@ use self::digest::Digest;
 use self::files::{Listing, Tree};
 use self::offsets::OffsetSet;
 use self::progress::Progress;
-use self::report::{Files, Report, TopicReport};
+pub(super) use self::report::Report;
+use self::report::{Files, TopicReport};
 use self::topic::{Extent, Topic};
 use crate::cli::VerifyArgs;
 use crate::commands::{print, print_json};
@@ -49,15 +50,21 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Failure> {
         let message = "nothing to compare the topic with: give --hdfs, --solr or both".to_owned();
         return Err(Failure { exit: Exit::Usage, message });
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::because("the runtime did not start", &error))?;
-    let report = runtime.block_on(compare(args))?;
+    let report = compared(args, &mut |_| {})?;
     if args.json {
         print_json(&report);
     } else {
         print(report.text().trim_end());
     }
     Ok(if report.is_proven { Exit::Success } else { Exit::Ledger })
+}
+
+/// What the command finds; `event` gets the body of every event of the topic, once, as it is read. Prints nothing but
+/// progress, on standard error.
+pub(super) fn compared(args: &VerifyArgs, event: &mut dyn FnMut(&[u8])) -> Result<Report, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::because("the runtime did not start", &error))?;
+    runtime.block_on(compare(args, event))
 }
 
 /// Offsets of a partition that no file claims.
@@ -79,7 +86,7 @@ struct Read {
     offsets: BTreeMap<u32, OffsetSet>,
 }
 
-async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
+async fn compare(args: &VerifyArgs, event: &mut dyn FnMut(&[u8])) -> Result<Report, Failure> {
     let collection = args.solr.as_deref().map(|url| solr::open(url, &args.solr_key)).transpose()?;
     let tree = args.hdfs.as_deref();
     let tree = tree.map(|url| files::open(url, args.hadoop_conf.as_deref(), args.user.as_deref())).transpose()?;
@@ -99,7 +106,7 @@ async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
             None => Vec::new(),
         }
     };
-    let (read, contents) = tokio::join!(read(&topic, &mut pieces, collection.is_some(), &progress), contents);
+    let (read, contents) = tokio::join!(read(&topic, &mut pieces, collection.is_some(), &progress, event), contents);
     let read = read?;
     let searchable = match &collection {
         Some(collection) => Some(collection.compare(&topic, &read.offsets, &progress).await?),
@@ -119,6 +126,7 @@ async fn read(
     pieces: &mut BTreeMap<u32, Vec<Piece>>,
     with_offsets: bool,
     progress: &Progress,
+    tell: &mut dyn FnMut(&[u8]),
 ) -> Result<Read, Failure> {
     let mut read = Read::default();
     let mut at: BTreeMap<u32, usize> = BTreeMap::new();
@@ -128,6 +136,7 @@ async fn read(
         at.insert(*partition, 0);
     }
     let mut each = |partition: u32, offset: u64, body: &[u8]| {
+        tell(body);
         let mut event = Digest::default();
         event.add_event(body);
         read.events += 1;

@@ -15,9 +15,9 @@ use crate::text::grouped;
 
 /// The whole of it.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(in crate::commands) struct Report {
     /// Every offset of the topic is in each exactly once.
-    pub(super) is_proven: bool,
+    pub(in crate::commands) is_proven: bool,
     topic: TopicReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     hdfs: Option<Files>,
@@ -363,8 +363,23 @@ impl Report {
         Self { is_proven, topic, hdfs, solr }
     }
 
+    /// Lines in the files; 0 where none were compared.
+    pub(in crate::commands) fn lines(&self) -> u64 {
+        self.hdfs.as_ref().map_or(0, |files| files.lines)
+    }
+
+    /// Finished files.
+    pub(in crate::commands) fn files(&self) -> u64 {
+        self.hdfs.as_ref().map_or(0, |files| files.files)
+    }
+
+    /// Documents; 0 where none were compared.
+    pub(in crate::commands) fn documents(&self) -> u64 {
+        self.solr.as_ref().map_or(0, |solr| solr.documents)
+    }
+
     /// For people.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::commands) fn text(&self) -> String {
         let mut out = String::new();
         let deleted: u64 = self.topic.partitions.iter().map(|it| it.start).sum();
         line(

@@ -1,12 +1,12 @@
-//! The brokers between the tiers: three of our own, or those that the user names; and the topic on them.
+//! The brokers between the tiers: our own, or those that the user names; and the topic on them.
 
 use std::future::Future;
 use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::runtime::{Builder, Runtime};
 use weir_kafka::{ClusterError, ClusterOptions, NewTopic, OffsetAt};
-use weir_servers::Watch;
-use weir_servers::kafka::{Cluster, StartError};
+use weir_servers::kafka::{Cluster, ClusterOptions as ServerOptions};
+use weir_servers::{StartError, Watch};
 
 use crate::commands::demo::view::say;
 use crate::exit::Failure;
@@ -20,11 +20,13 @@ const REPLICAS_MAX: usize = 3;
 const VICTIM: u32 = 2;
 /// What is asked here takes milliseconds, or as long as an election after a broker was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What is said after a Ctrl-C that came too soon.
+pub(crate) const STOPPED: &str = "stopped before the servers were ready";
 /// Between looks for Ctrl-C.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Brokers with a new topic.
-pub(super) struct Brokers {
+pub(crate) struct Brokers {
     /// Those that end with the demo; `None` if the user named others.
     own: Option<Cluster>,
     addresses: Vec<String>,
@@ -38,8 +40,21 @@ pub(super) struct Brokers {
 
 impl Brokers {
     /// Starts three, unless some are `named`, and makes the topic. 5 to 15 s; as long as a fetch takes the first time.
-    pub(super) fn start(named: &[String], signals: &Signals) -> Result<Self, Failure> {
-        let own = if named.is_empty() { Some(start_own(signals)?) } else { None };
+    pub(crate) fn start(named: &[String], signals: &Signals) -> Result<Self, Failure> {
+        let is_cancelled = || signals.stop_was_asked();
+        let own = named.is_empty().then(|| start_own(&Watch::new(&say, &is_cancelled))).transpose();
+        let own = own.map_err(|error| match error {
+            StartError::Cancelled => Failure::new(STOPPED),
+            StartError::Unavailable(missing) => Failure::new(format!(
+                "three local brokers cannot be started: {missing}; or name brokers that run: --brokers HOST:PORT,..."
+            )),
+            error => Failure::because("three local brokers did not start", &error),
+        });
+        Self::with_topic(own?, named, signals)
+    }
+
+    /// Makes the topic on `own`, if there are some, else on those that are `named`.
+    pub(crate) fn with_topic(own: Option<Cluster>, named: &[String], signals: &Signals) -> Result<Self, Failure> {
         let addresses = match &own {
             Some(cluster) => cluster.bootstrap().split(',').map(str::to_owned).collect(),
             None => named.to_vec(),
@@ -70,22 +85,22 @@ impl Brokers {
     }
 
     /// host:port of each.
-    pub(super) fn addresses(&self) -> &[String] {
+    pub(crate) fn addresses(&self) -> &[String] {
         &self.addresses
     }
 
     /// The name of the topic.
-    pub(super) fn topic(&self) -> &str {
+    pub(crate) fn topic(&self) -> &str {
         &self.topic
     }
 
     /// The broker that was killed, if one was.
-    pub(super) fn killed(&self) -> Option<u32> {
+    pub(crate) fn killed(&self) -> Option<u32> {
         self.killed
     }
 
     /// One line about them.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!(
             "topic {}, {PARTITIONS} partitions, on {} broker(s) each, at {}",
             self.topic,
@@ -95,7 +110,7 @@ impl Brokers {
     }
 
     /// Kills one of our own (SIGKILL), once; what to tell about it.
-    pub(super) fn kill_one(&mut self) -> String {
+    pub(crate) fn kill_one(&mut self) -> String {
         self.killed = Some(VICTIM);
         match self.own.as_ref().map(|cluster| cluster.kill(VICTIM)) {
             None => "brokers that were named are not killed".to_owned(),
@@ -105,7 +120,7 @@ impl Brokers {
     }
 
     /// Events in the topic, as the brokers count them: the topic is new, so what ends at an offset has as many events.
-    pub(super) fn count(&self) -> Result<u64, Failure> {
+    pub(crate) fn count(&self) -> Result<u64, Failure> {
         let partitions: Vec<_> = (0..PARTITIONS).collect();
         let what = format!("the events in topic {} cannot be counted", self.topic);
         let asked = self.client.offsets(&self.topic, &partitions, OffsetAt::Latest);
@@ -114,22 +129,15 @@ impl Brokers {
     }
 
     /// What stays behind when the demo ends.
-    pub(super) fn leftover(&self) -> Option<String> {
+    pub(crate) fn leftover(&self) -> Option<String> {
         let stays = || format!("the topic {} stays in the cluster; kafka-topics --delete removes it", self.topic);
         self.own.is_none().then(stays)
     }
 }
 
-fn start_own(signals: &Signals) -> Result<Cluster, Failure> {
-    let is_cancelled = || signals.stop_was_asked();
-    let options = weir_servers::kafka::ClusterOptions { brokers: 3, ..Default::default() };
-    Cluster::start_watched(options, &Watch::new(&say, &is_cancelled)).map_err(|error| match error {
-        StartError::Cancelled => Failure::new("stopped before the brokers were ready"),
-        StartError::Unavailable(missing) => Failure::new(format!(
-            "three local brokers cannot be started: {missing}; or name brokers that run: --brokers HOST:PORT,..."
-        )),
-        error => Failure::because("three local brokers did not start", &error),
-    })
+/// Starts three brokers.
+pub(crate) fn start_own(watch: &Watch<'_>) -> Result<Cluster, StartError> {
+    Cluster::start_watched(ServerOptions { brokers: 3, ..ServerOptions::default() }, watch)
 }
 
 /// Waits for `asked`; `what` is to be told if it fails. With `signals`, Ctrl-C ends the wait.
@@ -147,7 +155,7 @@ fn until<T>(
     runtime.block_on(async {
         tokio::select! {
             outcome = asked => outcome.map_err(|error| Failure::because(what, &error)),
-            () = stopped => Err(Failure::new("stopped before the brokers were ready")),
+            () = stopped => Err(Failure::new(STOPPED)),
             () = tokio::time::sleep(PATIENCE) => Err(Failure::new(format!("{what}: no answer in {PATIENCE:?}"))),
         }
     })
