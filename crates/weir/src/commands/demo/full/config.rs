@@ -79,14 +79,13 @@ time = "arrival"
 format = "json"
 roll_time = "2 s"
 
-# Solr finds what matters. Ids are made of topic, partition and offset: what comes again overwrites itself.
+# Solr finds what matters. The default id says topic, partition and offset: what comes again overwrites itself.
 [sinks.search]
 type = "solr"
 channel = "events"
 group = "{SOLR_GROUP}"
 urls = {solr}
 collection = "{COLLECTION}"
-id = {id}
 
 # Warnings and worse.
 [[sinks.search.select]]
@@ -95,7 +94,6 @@ at_most = {SEVERITY_MAX}
 "#,
         brokers = list(brokers),
         solr = list(solr),
-        id = quoted(&format!("{topic}-%{{weir.partition}}-%{{weir.offset}}")),
         topic = quoted(topic),
     )
 }
