@@ -20,6 +20,7 @@ const SESSION: &str = "6 s";
 /// By when the partitions of a killed agent are taken over: a session until the coordinator misses it, a heartbeat until the
 /// other hears of that, the join; with as much again for a busy machine.
 const TAKE_OVER_MAX: Duration = Duration::from_secs(18);
+/// How far commits of the agents are apart.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
 /// Events per second that the edge writes.
 const RATE: u64 = 20_000;

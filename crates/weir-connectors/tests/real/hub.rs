@@ -108,7 +108,8 @@ impl Hub {
     pub(crate) fn start(options: &str) -> Result<Self, Failed> {
         let toml = format!(
             "[agent]\nmemory = '1 GiB'\nshutdown_deadline = '5 s'\n[channels.c]\ntype = 'kafka'\n{options}\n\
-             [sinks.out]\ntype = 'collect'\nchannel = 'c'\n"
+             [sinks.out]\ntype = 'collect'\nchannel = 'c'\nhold = '{} ms'\n",
+            HOLD.as_millis()
         );
         let mut child = Command::new(std::env::current_exe()?)
             .env(CHILD_VARIABLE, toml)
