@@ -88,6 +88,8 @@ pub(crate) fn class(exception: &str, message: &str) -> (HdfsErrorKind, bool) {
         {
             Kind::NoSpace
         }
+        // Every copy is on a node that we asked to leave out.
+        _ if message.contains("No active nodes contain this block") => Kind::Unavailable,
         // Nodes are full, down or excluded, and the NameNode does not say which.
         _ if is_nowhere(message) || message.contains("Failed to find datanode") => Kind::Unavailable,
         _ if message.contains("out of space") || message.contains("No space left") => Kind::NoSpace,

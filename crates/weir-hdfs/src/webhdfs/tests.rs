@@ -206,6 +206,18 @@ async fn a_datanode_that_answers_has_time() {
     assert!(!namenode.seen().iter().any(|line| line.contains("excludedatanodes")), "{:?}", namenode.seen());
 }
 
+/// Scenario: every copy of a block is on DataNodes that were left out, so that the NameNode names none.
+/// Guarantees: it is asked without leaving anybody out, and the file is opened.
+#[tokio::test]
+async fn the_last_copy_is_read_from_whoever_has_it() {
+    let node = Scripted::start([Answer::Status(200, "seven b".to_owned())]).await;
+    let at = ok(&format!(r#"{{"Location":"http://{}/webhdfs/v1/f?op=OPEN"}}"#, node.address));
+    let nobody = exception("IOException", "No active nodes contain this block");
+    let namenode = Scripted::start(std::iter::repeat_n(nobody, 7).chain([at])).await;
+    let mut reader = client(&[&namenode]).open("/f", 0).await.expect("opened");
+    assert_eq!(reader.read().await.expect("read").as_deref(), Some(&b"seven b"[..]));
+}
+
 /// Scenario: a NameNode closes every connection.
 /// Guarantees: the search for a DataNode ends with the time of one call, not of as many as there are picks.
 #[tokio::test]
