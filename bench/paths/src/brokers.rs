@@ -9,6 +9,8 @@ use crate::Failure;
 /// Partitions of every topic.
 pub(crate) const PARTITIONS: i32 = 12;
 
+const BROKERS: u32 = 3;
+
 /// Running brokers; they end with this.
 pub(crate) struct Brokers {
     cluster: Cluster,
@@ -22,9 +24,14 @@ impl Brokers {
         // Deleted topics leave the disk and the page cache at once, so that rows do not pay for those before them.
         let properties = vec![("log.segment.delete.delay.ms".to_owned(), "100".to_owned())];
         let options =
-            ClusterOptions { brokers: 3, properties, tuning: Tuning::Throughput, ..ClusterOptions::default() };
+            ClusterOptions { brokers: BROKERS, properties, tuning: Tuning::Throughput, ..ClusterOptions::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { cluster: Cluster::start(options)?, runtime, topics: 0 })
+    }
+
+    /// Ids of their processes.
+    pub(crate) fn process_ids(&self) -> Vec<u32> {
+        (1..=BROKERS).filter_map(|broker| self.cluster.process_id(broker)).collect()
     }
 
     /// `host:port` of all, separated by commas.

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::artifacts::{Artifacts, require_java};
 use crate::process::Process;
-use crate::{Unavailable, Watch, report};
+use crate::{Tuning, Unavailable, Watch, report};
 
 /// The agent's name in its properties.
 const NAME: &str = "a1";
@@ -31,6 +31,23 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(100);
+/// Heap of an agent that is to be small.
+const HEAP_MIB_MAX: u32 = 256;
+/// Its own components and those for Kafka.
+const COORDINATES: [&str; 4] = [
+    "org.apache.flume:flume-ng-node:1.11.0",
+    "org.apache.flume.flume-ng-sources:flume-kafka-source:1.11.0",
+    "org.apache.flume.flume-ng-sinks:flume-ng-kafka-sink:1.11.0",
+    // What Flume 1.11 logs with; its modules bring the interface only.
+    "org.apache.logging.log4j:log4j-slf4j-impl:2.18.0",
+];
+/// The sink `hdfs`. Hadoop's client is left to whoever runs Flume: the shaded one, since the plain one needs newer libraries
+/// than Flume brings.
+const HDFS_COORDINATES: [&str; 3] = [
+    "org.apache.flume.flume-ng-sinks:flume-hdfs-sink:1.11.0",
+    "org.apache.hadoop:hadoop-client-api:3.4.1",
+    "org.apache.hadoop:hadoop-client-runtime:3.4.1",
+];
 /// How much of a log an error shows.
 const LINES_SHOWN: usize = 30;
 const LOGGING: &str = "rootLogger.level = info\nrootLogger.appenderRef.c.ref = C\nlogger.kafka.name = org.apache.kafka\n\
@@ -41,6 +58,7 @@ const LOGGING: &str = "rootLogger.level = info\nrootLogger.appenderRef.c.ref = C
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Flume {
     jars: PathBuf,
+    tuning: Tuning,
 }
 
 /// Why an agent did not do what was waited for.
@@ -75,16 +93,27 @@ impl Flume {
     /// # Errors
     /// [`Unavailable`], with the reason, if either is missing and cannot be had.
     pub fn find() -> Result<Self, Unavailable> {
+        Self::fetch(&Artifacts { name: "flume-1.11.0", coordinates: &COORDINATES })
+    }
+
+    /// The same with the sink `hdfs`, for HDFS and local file systems: 120 MB the first time.
+    ///
+    /// # Errors
+    /// As [`Flume::find`].
+    pub fn find_with_hdfs() -> Result<Self, Unavailable> {
+        let coordinates = [&COORDINATES[..], &HDFS_COORDINATES].concat();
+        Self::fetch(&Artifacts { name: "flume-1.11.0-hdfs", coordinates: &coordinates })
+    }
+
+    fn fetch(artifacts: &Artifacts<'_>) -> Result<Self, Unavailable> {
         require_java(11)?;
-        let coordinates = [
-            "org.apache.flume:flume-ng-node:1.11.0",
-            "org.apache.flume.flume-ng-sources:flume-kafka-source:1.11.0",
-            "org.apache.flume.flume-ng-sinks:flume-ng-kafka-sink:1.11.0",
-            // What Flume 1.11 logs with; its modules bring the interface only.
-            "org.apache.logging.log4j:log4j-slf4j-impl:2.18.0",
-        ];
-        let jars = Artifacts { name: "flume-1.11.0", coordinates: &coordinates }.folder(&Watch::patient())?;
-        Ok(Self { jars })
+        Ok(Self { jars: artifacts.folder(&Watch::patient())?, tuning: Tuning::default() })
+    }
+
+    /// The same, quick to start or fast when warm.
+    #[must_use]
+    pub fn tuned(self, tuning: Tuning) -> Self {
+        Self { tuning, ..self }
     }
 
     /// Starts an agent with `properties`, those of the agent `a1`. It is not ready yet.
@@ -97,7 +126,7 @@ impl Flume {
         std::fs::write(&agent, properties)?;
         std::fs::write(&logging, LOGGING)?;
         let mut command = Command::new("java");
-        command.current_dir(folder.path()).args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        command.current_dir(folder.path()).arg("-XX:+UseSerialGC").args(self.tuning.arguments(HEAP_MIB_MAX));
         command.args(["-Djava.net.preferIPv4Stack=true", "-Dfile.encoding=UTF-8"]);
         command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
         command.arg("-cp").arg(self.jars.join("*")).arg("org.apache.flume.node.Application");
@@ -134,6 +163,12 @@ impl Agent {
             }
             std::thread::park_timeout(LOOK);
         }
+    }
+
+    /// Its process id, to read CPU time and memory from.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Ends it in order (SIGTERM): its Kafka source commits what its channels have. Killed if that takes more than 30 s.
