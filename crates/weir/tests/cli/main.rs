@@ -10,3 +10,4 @@ mod run;
 mod send;
 mod support;
 mod verify;
+mod verify_topic;

@@ -9,10 +9,10 @@ use weir_kafka::fake::FakeCluster;
 
 use crate::support::{Done, Running, done, eventually, folder, status, weir, write};
 
-const EVENTS: u64 = 20_000;
+pub(super) const EVENTS: u64 = 20_000;
 
 /// Brokers in this process with a topic, and the thread they live on.
-fn brokers() -> (IoThread, FakeCluster) {
+pub(super) fn brokers() -> (IoThread, FakeCluster) {
     let thread = IoThread::start("brokers").expect("a thread");
     let brokers = thread.wait_for(FakeCluster::start(1)).expect("brokers");
     brokers.create_topic("events", 3);
@@ -20,7 +20,7 @@ fn brokers() -> (IoThread, FakeCluster) {
 }
 
 /// Runs an agent that makes events and keeps them in a channel, and one that writes all of them into files below `out`.
-fn fill(folder: &Path, channel: &str, sink: &str) -> PathBuf {
+pub(super) fn fill(folder: &Path, channel: &str, sink: &str) -> PathBuf {
     let out = folder.join("out");
     let made = format!(
         "[agent]\nname = 'edge'\n[sources.in]\ntype = 'generate'\nrate = 'unlimited'\nevents = {EVENTS}\n\
@@ -43,17 +43,17 @@ fn fill(folder: &Path, channel: &str, sink: &str) -> PathBuf {
     out
 }
 
-fn kafka_channel(broker: &str) -> String {
+pub(super) fn kafka_channel(broker: &str) -> String {
     format!("type = 'kafka'\nbrokers = ['{broker}']\ntopic = 'events'\nstart = 'earliest'")
 }
 
-fn verify(broker: &str, out: &Path) -> Done {
+pub(super) fn verify(broker: &str, out: &Path) -> Done {
     let url = format!("file://{}", out.display());
     done(&mut weir(&["verify", "--brokers", broker, "--topic", "events", "--json", "--hdfs", &url]))
 }
 
 /// All finished files, in order.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -67,7 +67,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn difference(report: &Done) -> Value {
+pub(super) fn difference(report: &Done) -> Value {
     assert_eq!(report.code, Some(4), "{}{}", report.out, report.err);
     let report = report.json();
     assert_eq!(report["is_proven"], false);

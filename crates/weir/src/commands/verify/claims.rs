@@ -97,13 +97,20 @@ pub(super) struct Piece {
     pub(super) files: Vec<usize>,
     pub(super) in_topic: Digest,
     pub(super) in_files: Digest,
-    /// Not to be compared: files of it could not be read, or the topic has lost some of its records.
-    pub(super) is_unknown: bool,
+    /// Why it cannot be compared, if so.
+    pub(super) unknown: Option<String>,
 }
 
-/// The pieces of each partition, in order. A file is in exactly one.
-pub(super) fn pieces(claims: &[Claim], log: u64) -> BTreeMap<u32, Vec<Piece>> {
-    let mut sorted: Vec<usize> = (0..claims.len()).filter(|index| claims[*index].log == log).collect();
+/// Whether a file holds nothing but what the topic has deleted: `starts` are the oldest offsets of its partitions.
+pub(super) fn is_older(claim: &Claim, starts: &BTreeMap<u32, u64>) -> bool {
+    starts.get(&claim.partition).is_some_and(|start| claim.last < *start)
+}
+
+/// The pieces of each partition, in order. A file is in exactly one, but for [those that are older](is_older), which are in
+/// none: so files that reach over the oldest offset of a partition are all in the first of its pieces.
+pub(super) fn pieces(claims: &[Claim], log: u64, starts: &BTreeMap<u32, u64>) -> BTreeMap<u32, Vec<Piece>> {
+    let is_compared = |claim: &Claim| claim.log == log && !is_older(claim, starts);
+    let mut sorted: Vec<usize> = (0..claims.len()).filter(|index| is_compared(&claims[*index])).collect();
     sorted.sort_by_key(|index| (claims[*index].partition, claims[*index].first));
     let mut all: BTreeMap<u32, Vec<Piece>> = BTreeMap::new();
     for index in sorted {
@@ -120,7 +127,7 @@ pub(super) fn pieces(claims: &[Claim], log: u64) -> BTreeMap<u32, Vec<Piece>> {
                 files: vec![index],
                 in_topic: Digest::default(),
                 in_files: Digest::default(),
-                is_unknown: false,
+                unknown: None,
             }),
         }
     }
@@ -158,8 +165,9 @@ mod tests {
         assert_eq!(parse(recovered), None);
     }
 
-    /// Scenario: two directories that split the same offsets, then one alone; another partition; another log.
-    /// Guarantees: pieces end where no file reaches over, and each file is in one.
+    /// Scenario: two directories that split the same offsets, then one alone; another partition; another log; then the topic
+    /// has deleted what one of the files holds, and half of another.
+    /// Guarantees: pieces end where no file reaches over, and each file is in one, but for the older one.
     #[test]
     fn pieces_end_where_no_file_reaches_over() {
         let mut claims = vec![
@@ -170,12 +178,13 @@ mod tests {
             claim("/a", 1, 0, 3),
         ];
         claims.push(Claim { log: 1, ..claim("/a", 0, 0, 99) });
-        let found = pieces(&claims, 0xaa);
-        let of = |partition| -> Vec<_> {
+        let of = |partition: u32, start: u64| -> Vec<_> {
+            let found = pieces(&claims, 0xaa, &BTreeMap::from([(partition, start)]));
             found[&partition].iter().map(|piece| (piece.first, piece.last, piece.files.clone())).collect()
         };
-        assert_eq!(of(0), [(0, 19, vec![0, 1, 2]), (20, 29, vec![3])]);
-        assert_eq!(of(1), [(0, 3, vec![4])]);
+        assert_eq!(of(0, 0), [(0, 19, vec![0, 1, 2]), (20, 29, vec![3])]);
+        assert_eq!(of(0, 10), [(5, 19, vec![1, 2]), (20, 29, vec![3])]);
+        assert_eq!(of(1, 0), [(0, 3, vec![4])]);
         assert_eq!(overlaps(&claims, 9), (0, vec![]));
     }
 

@@ -7,6 +7,8 @@
 //!   piece must hold in its files what the topic holds between its ends: the same lines, each as often (number and sum of
 //!   128-bit hashes, [`digest::Digest`]). Offsets between pieces are in no file. Pieces that differ are read again and compared
 //!   line by line.
+//! - files that reach over the oldest offset of a partition begin with events that the topic has deleted; their ends are
+//!   compared ([`seam`]). Where that cannot be done, nothing is proven, and what was not compared is said.
 //! - files of another log (a file channel stood between the topic and the sink) have offsets of that log in their names. If
 //!   all are, topic and files are compared as a whole.
 //! - *documents*: an id is `<log or topic>-<partition>-<offset>`; ids are read shard by shard, so that one in two shards is seen.
@@ -16,23 +18,26 @@
 
 mod bodies;
 mod claims;
+mod contents;
 mod digest;
 mod files;
 mod narrow;
 mod offsets;
 mod progress;
 mod report;
+mod seam;
 mod solr;
 mod topic;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use self::claims::Piece;
+use self::claims::{Claim, Piece};
 use self::digest::Digest;
 use self::files::{Listing, Tree};
 use self::offsets::OffsetSet;
 use self::progress::Progress;
+use self::seam::{Fit, Seam, Seams, reaches_over};
 use self::report::{Files, Report, TopicReport};
 use self::topic::{Extent, Topic};
 use crate::cli::VerifyArgs;
@@ -42,6 +47,8 @@ use crate::exit::{Exit, Failure};
 /// Pieces that are read again.
 const NARROWED_MAX: usize = 3;
 const RANGES_MAX: usize = 10;
+const SEAM_UNCLEAR: &str = "every line of the topic is in the files, but some files begin before the oldest offset of the \
+    topic, and which of their lines are older cannot be told: one may be there twice";
 
 /// Runs the command.
 pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Failure> {
@@ -92,21 +99,25 @@ async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
     };
     let topic = Topic::open(&args.brokers, &args.topic).await?;
     let claims = listing.as_ref().map(|listing| listing.claims.as_slice()).unwrap_or_default();
-    let mut pieces = claims::pieces(claims, topic.log);
+    let mut pieces = claims::pieces(claims, topic.log, &topic.starts());
+    let seams = match &tree {
+        Some(tree) => Seams::read(tree, claims, &topic, &mut pieces).await,
+        None => Seams::default(),
+    };
     let contents = async {
         match &tree {
-            Some(tree) => tree.digests(claims, &progress).await,
+            Some(tree) => contents::read(tree, claims, &topic, &seams, &progress).await,
             None => Vec::new(),
         }
     };
-    let (read, contents) = tokio::join!(read(&topic, &mut pieces, collection.is_some(), &progress), contents);
+    let (read, contents) = tokio::join!(read(&topic, &mut pieces, &seams, collection.is_some(), &progress), contents);
     let read = read?;
     let searchable = match &collection {
         Some(collection) => Some(collection.compare(&topic, &read.offsets, &progress).await?),
         None => None,
     };
     let files = match (&tree, listing) {
-        (Some(tree), Some(listing)) => Some(judge(&topic, tree, listing, pieces, contents, &read).await?),
+        (Some(tree), Some(listing)) => Some(judge(&topic, tree, listing, pieces, contents, &seams, &read).await?),
         _ => None,
     };
     let topic_report = TopicReport::of(&topic, &read);
@@ -117,30 +128,34 @@ async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
 async fn read(
     topic: &Topic,
     pieces: &mut BTreeMap<u32, Vec<Piece>>,
+    seams: &Seams,
     with_offsets: bool,
     progress: &Progress,
 ) -> Result<Read, Failure> {
     let mut read = Read::default();
-    let mut at: BTreeMap<u32, usize> = BTreeMap::new();
-    for Extent { partition, start, .. } in &topic.partitions {
-        let own = pieces.entry(*partition).or_default();
-        own.iter_mut().filter(|piece| piece.first < *start).for_each(|piece| piece.is_unknown = true);
-        at.insert(*partition, 0);
-    }
+    let mut at: BTreeMap<u32, usize> = topic.partitions.iter().map(|extent| (extent.partition, 0)).collect();
     let mut each = |partition: u32, offset: u64, body: &[u8]| {
-        let mut event = Digest::default();
-        event.add_event(body);
         read.events += 1;
-        read.whole += event;
         if with_offsets {
             read.offsets.entry(partition).or_default().insert(offset);
         }
-        let (Some(pieces), Some(at)) = (pieces.get_mut(&partition), at.get_mut(&partition)) else { return };
+        let (own, at) = (pieces.entry(partition).or_default(), at.entry(partition).or_default());
         // Offsets ascend, and so do pieces.
-        while pieces.get(*at).is_some_and(|piece| piece.last < offset) {
+        while own.get(*at).is_some_and(|piece| piece.last < offset) {
             *at += 1;
         }
-        match pieces.get_mut(*at).filter(|piece| piece.first <= offset) {
+        let seam = seams.of_partition(partition).filter(|_| *at == 0);
+        let piece = own.get_mut(*at).filter(|piece| piece.first <= offset);
+        let mut event = Digest::default();
+        for line in digest::lines(body) {
+            let hash = digest::hash(line);
+            event.add(hash);
+            if let Some(seam) = seam.filter(|_| piece.is_some()) {
+                seam.is_in_topic(hash);
+            }
+        }
+        read.whole += event;
+        match piece {
             Some(piece) => {
                 piece.in_topic += event;
                 read.unclaimed.open.remove(&partition);
@@ -171,9 +186,11 @@ async fn judge(
     listing: Listing,
     mut pieces: BTreeMap<u32, Vec<Piece>>,
     contents: Vec<Result<Digest, String>>,
+    seams: &Seams,
     read: &Read,
 ) -> Result<Files, Failure> {
     let claims = &listing.claims;
+    let starts = topic.starts();
     let mut files = Files::of(&listing);
     let mut whole = Digest::default();
     for content in &contents {
@@ -183,33 +200,68 @@ async fn judge(
         }
     }
     files.lines = whole.lines;
-    let own = claims.iter().filter(|claim| claim.log == topic.log).count();
-    files.of_other_logs = (claims.len() - own) as u64;
-    if own == 0 && !claims.is_empty() {
+    let own = claims.iter().filter(|claim| claim.log == topic.log);
+    files.older = own.clone().filter(|claim| claims::is_older(claim, &starts)).count() as u64;
+    files.of_other_logs = (claims.len() - own.clone().count()) as u64;
+    if own.count() == 0 && !claims.is_empty() {
         files.is_equal_as_a_whole = Some(whole == read.whole && files.unreadable.is_empty());
         return Ok(files);
     }
     let (count, overlaps) = claims::overlaps(claims, RANGES_MAX);
     files.overlaps(count, &overlaps);
     files.unclaimed(&read.unclaimed);
-    for piece in pieces.values_mut().flatten() {
-        for index in &piece.files {
-            match &contents[*index] {
-                Ok(digest) => piece.in_files += *digest,
-                Err(_) => piece.is_unknown = true,
+    let mut narrowed = 0;
+    for (partition, pieces) in &mut pieces {
+        let start = starts.get(partition).copied().unwrap_or(0);
+        for piece in pieces {
+            files.pieces += 1;
+            match fit(piece, claims, &contents, start, seams.of_partition(*partition)) {
+                Fit::Whole => {}
+                Fit::Unclear => files.unchecked(*partition, piece, start),
+                Fit::Different => {
+                    narrowed += 1;
+                    let difference = match narrowed <= NARROWED_MAX {
+                        true => narrow::compare(topic, tree, claims, *partition, piece).await?,
+                        false => None,
+                    };
+                    files.different(*partition, piece, difference);
+                }
             }
         }
     }
-    let all = || pieces.iter().flat_map(|(partition, pieces)| pieces.iter().map(move |piece| (*partition, piece)));
-    files.pieces = all().count() as u64;
-    files.not_compared = all().filter(|(_, piece)| piece.is_unknown).count() as u64;
-    let different = all().filter(|(_, piece)| !piece.is_unknown && piece.in_topic != piece.in_files);
-    for (index, (partition, piece)) in different.enumerate() {
-        let difference = match index < NARROWED_MAX {
-            true => narrow::compare(topic, tree, claims, partition, piece).await?,
-            false => None,
-        };
-        files.different(partition, piece, difference);
-    }
     Ok(files)
+}
+
+/// Whether the files of a piece hold what the topic has of it; says why, if that cannot be told.
+fn fit(
+    piece: &mut Piece,
+    claims: &[Claim],
+    contents: &[Result<Digest, String>],
+    start: u64,
+    seam: Option<&Arc<Seam>>,
+) -> Fit {
+    let mut later = Digest::default();
+    for index in &piece.files {
+        match &contents[*index] {
+            Ok(digest) => {
+                piece.in_files += *digest;
+                if !reaches_over(&claims[*index], start) {
+                    later += *digest;
+                }
+            }
+            Err(_) => piece.unknown = Some("a file of them cannot be read".to_owned()),
+        }
+    }
+    match (&piece.unknown, seam.filter(|_| piece.first < start)) {
+        (Some(_), _) => Fit::Unclear,
+        (None, None) if piece.in_topic == piece.in_files => Fit::Whole,
+        (None, None) => Fit::Different,
+        (None, Some(seam)) => {
+            let fit = seam.fit(piece.in_topic, later);
+            if fit == Fit::Unclear {
+                piece.unknown = Some(SEAM_UNCLEAR.to_owned());
+            }
+            fit
+        }
+    }
 }

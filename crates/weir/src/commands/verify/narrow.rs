@@ -8,6 +8,7 @@ use super::claims::{Claim, Piece};
 use super::digest;
 use super::files::Tree;
 use super::progress::Progress;
+use super::seam::reaches_over;
 use super::topic::{Extent, Topic};
 use crate::exit::Failure;
 
@@ -36,7 +37,8 @@ struct Line {
     offset: u64,
 }
 
-/// Compares a piece line by line; `None` if it is too large for that.
+/// Compares a piece line by line, from the topic's oldest offset on; `None` if it is too large for that. Of files that reach
+/// over that offset nobody can tell whether a line is one too many.
 pub(super) async fn compare(
     topic: &Topic,
     tree: &Tree,
@@ -48,7 +50,8 @@ pub(super) async fn compare(
         return Ok(None);
     }
     let mut lines: HashMap<u128, Line> = HashMap::new();
-    let extent = Extent { partition, start: piece.first, end: piece.last + 1 };
+    let start = topic.starts().get(&partition).copied().unwrap_or(0);
+    let extent = Extent { partition, start: piece.first.max(start), end: piece.last + 1 };
     topic
         .read(&[extent], &Progress::default(), &mut |_, offset, body| {
             for line in digest::lines(body) {
@@ -58,8 +61,10 @@ pub(super) async fn compare(
         .await?;
     let left = Arc::new(Mutex::new(lines));
     let mut difference = Difference::default();
-    for index in &piece.files {
-        let (path, left) = (claims[*index].path(), Arc::clone(&left));
+    let (over, later): (Vec<_>, Vec<_>) =
+        piece.files.iter().partition(|index| reaches_over(&claims[**index], start));
+    for index in later.iter().chain(&over) {
+        let (path, left) = (claims[**index].path(), Arc::clone(&left));
         let extra = tree.hashes(&path, move |hashes| {
             let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
             let mut extra = 0;
@@ -70,6 +75,9 @@ pub(super) async fn compare(
             Ok(extra)
         });
         let extra: u64 = extra.await.map_err(Failure::new)?;
+        if reaches_over(&claims[**index], start) {
+            continue;
+        }
         difference.extra += extra;
         if extra > 0 && difference.extra_files.len() < FILES_MAX {
             difference.extra_files.push((path, extra));

@@ -68,8 +68,11 @@ pub(super) struct Files {
     pub(super) is_equal_as_a_whole: Option<bool>,
     /// Runs of offsets that were compared.
     pub(super) pieces: u64,
-    /// Of these: the topic has deleted some of their records, or a file could not be read.
-    pub(super) not_compared: u64,
+    /// Of these, so many could not be compared.
+    not_compared: u64,
+    unchecked: Vec<UncheckedReport>,
+    /// Files of events that the topic has deleted: not looked into.
+    pub(super) older: u64,
     pub(super) unreadable: Vec<String>,
     /// Events that no file claims.
     missing_events: u64,
@@ -86,6 +89,14 @@ struct OverlapReport {
     other: String,
     first: u64,
     last: u64,
+}
+
+/// A piece that could not be compared.
+#[derive(Serialize)]
+struct UncheckedReport {
+    #[serde(flatten)]
+    range: Range,
+    why: String,
 }
 
 /// A piece that differs.
@@ -171,6 +182,15 @@ impl Files {
             .collect();
     }
 
+    /// What of a piece the topic has, from `start` on.
+    pub(super) fn unchecked(&mut self, partition: u32, piece: &Piece, start: u64) {
+        self.not_compared += 1;
+        if self.unchecked.len() < RANGES_MAX {
+            let range = Range { partition, first: piece.first.max(start), last: piece.last };
+            self.unchecked.push(UncheckedReport { range, why: piece.unknown.clone().unwrap_or_default() });
+        }
+    }
+
     pub(super) fn different(&mut self, partition: u32, piece: &Piece, difference: Option<Difference>) {
         let is_narrowed = difference.is_some();
         let difference = difference.unwrap_or_default();
@@ -188,8 +208,11 @@ impl Files {
     }
 
     fn is_proven(&self) -> bool {
-        let is_each_once =
-            self.missing_events == 0 && self.overlaps == 0 && self.different.is_empty() && self.of_other_logs == 0;
+        let is_each_once = self.missing_events == 0
+            && self.overlaps == 0
+            && self.different.is_empty()
+            && self.not_compared == 0
+            && self.of_other_logs == 0;
         self.is_equal_as_a_whole.unwrap_or(is_each_once) && self.unreadable.is_empty()
     }
 
@@ -241,6 +264,12 @@ impl Files {
         if self.different.len() > RANGES_MAX {
             line(out, &format!("       and {} more that differ", self.different.len() - RANGES_MAX));
         }
+        for UncheckedReport { range: Range { partition, first, last }, why } in &self.unchecked {
+            line(out, &format!("       NOT CHECKED partition {partition}, offsets {first} to {last}: {why}"));
+        }
+        if self.not_compared > self.unchecked.len() as u64 {
+            line(out, &format!("       and {} more not checked", self.not_compared - self.unchecked.len() as u64));
+        }
         for error in self.unreadable.iter().take(RANGES_MAX) {
             line(out, &format!("       UNREADABLE {error}"));
         }
@@ -248,10 +277,7 @@ impl Files {
             line(out, &format!("       UNKNOWN {} files of other logs or topics", grouped(self.of_other_logs)));
         }
         for (count, what) in [
-            (
-                self.not_compared,
-                "runs of offsets not compared: the topic has deleted records of them, or a file is unreadable",
-            ),
+            (self.older, "files of events that the topic has deleted, not looked into"),
             (self.in_progress, "files in progress, or left behind"),
             (self.others, "files with other names, not looked at"),
         ] {

@@ -61,6 +61,11 @@ impl Topic {
         Ok(Self { partitions: partitions.collect(), cluster, name: name.to_owned(), log })
     }
 
+    /// The oldest offset of each partition.
+    pub(super) fn starts(&self) -> BTreeMap<u32, u64> {
+        self.partitions.iter().map(|extent| (extent.partition, extent.start)).collect()
+    }
+
     /// Calls `each` with partition, offset and body of every event in `extents`, each partition in order.
     pub(super) async fn read(
         &self,
