@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use weir_kafka::fake::FakeCluster;
 
-use crate::support::folder;
+use crate::support::{folder, weir};
 use crate::verify::{brokers, difference, files, fill, kafka_channel, verify};
 
 /// Partition, first and last offset that a file's name claims.
@@ -76,4 +76,32 @@ fn what_retention_left_is_compared() {
     fs::write(middle, format!("{first}\n{text}")).expect("written");
     let found = difference(&verify(broker, &out));
     assert_eq!(found["different"][0]["extra_lines"], 1, "{found}");
+}
+
+/// Scenario: a topic without events and an empty folder; then a topic all of whose events have expired.
+/// Guarantees: nothing to compare is no proof: exit code 4, and the text says why.
+#[test]
+fn nothing_to_compare_is_no_proof() {
+    let (_thread, brokers) = brokers();
+    let broker = &brokers.bootstrap()[0];
+    let folder = folder();
+    let out = folder.path().join("out");
+    fs::create_dir(&out).expect("a folder");
+    assert_eq!(difference(&verify(broker, &out))["files"], 0);
+    let text = weir(&["verify", "--brokers", broker, "--topic", "events", "--hdfs"])
+        .arg(format!("file://{}", out.display()))
+        .output()
+        .expect("the binary starts");
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.ends_with("NOT proven: nothing to compare, the topic has no events\n"), "{text}");
+    assert!(!text.contains("exactly once"), "{text}");
+
+    let out = fill(folder.path(), &kafka_channel(broker), "");
+    let all = files(&out);
+    for partition in 0..3 {
+        let ends = all.iter().map(|path| claim(path)).filter(|claim| claim.0 == partition).map(|claim| claim.2 + 1);
+        let end = ends.max().expect("events everywhere");
+        brokers.delete_below("events", partition, i64::try_from(end).expect("small"));
+    }
+    assert_eq!(difference(&verify(broker, &out))["older"], all.len());
 }

@@ -216,7 +216,7 @@ impl Files {
         self.is_equal_as_a_whole.unwrap_or(is_each_once) && self.unreadable.is_empty()
     }
 
-    fn text(&self, out: &mut String) {
+    fn text(&self, has_events: bool, out: &mut String) {
         line(
             out,
             &format!(
@@ -236,7 +236,7 @@ impl Files {
                 out,
                 "       NOT equal to the topic as a whole; names carry the offsets of another log (a file channel in between)",
             ),
-            None if self.is_proven() => line(out, "       every event of the topic exactly once"),
+            None if has_events && self.is_proven() => line(out, "       every event of the topic exactly once"),
             None => {}
         }
         if self.missing_events > 0 {
@@ -340,9 +340,9 @@ impl SolrReport {
         (self.missing_events == 0 || self.is_selective) && self.twice == 0 && self.unknown == 0
     }
 
-    fn text(&self, out: &mut String) {
+    fn text(&self, has_events: bool, out: &mut String) {
         line(out, &format!("solr   {}: {} documents", self.url, grouped(self.documents)));
-        if self.is_proven() {
+        if has_events && self.is_proven() {
             let what =
                 if self.is_selective { "of the topic, none twice" } else { "every event of the topic exactly once" };
             line(out, &format!("       {} found: {what}", grouped(self.found)));
@@ -385,7 +385,9 @@ impl Report {
     ) -> Self {
         let hdfs = hdfs.map(|(url, files)| Files { url: url.to_owned(), ..files });
         let solr = solr.map(|(url, found)| SolrReport::new(url, found, is_selective));
-        let is_proven = hdfs.as_ref().is_none_or(Files::is_proven) && solr.as_ref().is_none_or(SolrReport::is_proven);
+        let is_proven = topic.events > 0
+            && hdfs.as_ref().is_none_or(Files::is_proven)
+            && solr.as_ref().is_none_or(SolrReport::is_proven);
         Self { is_proven, topic, hdfs, solr }
     }
 
@@ -406,12 +408,17 @@ impl Report {
             line(&mut out, &format!("       note: {} offsets before that are deleted", grouped(deleted)));
         }
         if let Some(files) = &self.hdfs {
-            files.text(&mut out);
+            files.text(self.topic.events > 0, &mut out);
         }
         if let Some(solr) = &self.solr {
-            solr.text(&mut out);
+            solr.text(self.topic.events > 0, &mut out);
         }
-        line(&mut out, if self.is_proven { "proven" } else { "NOT proven" });
+        let last = match self.is_proven {
+            true => "proven",
+            false if self.topic.events == 0 => "NOT proven: nothing to compare, the topic has no events",
+            false => "NOT proven",
+        };
+        line(&mut out, last);
         out
     }
 }
