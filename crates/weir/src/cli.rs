@@ -85,12 +85,18 @@ are or with gzip, zstd or bzip2. A difference is narrowed down to offsets and fi
 found by their ids, LOG-PARTITION-OFFSET. What is not yet delivered counts as missing: wait until
 `weir status` shows no backlog. Nothing is changed anywhere.
 
-Exit code 0: proven. 4: a difference. 1: something could not be read.
+Where the sink of Solr selects, samples or has dead letters, --left-out gives the sum of what it counts
+as dropped and dead-lettered (`weir status --json`, its group, over all agents and starts): then the
+selection is proven by its size. --selective without it compares what is there and proves nothing about
+what is not; the last line says so.
+
+Exit code 0: proven, or with --selective no difference. 4: a difference, something that could not be
+compared, or nothing to compare. 1: something could not be read.
 
 Examples:
   weir verify --brokers localhost:9092 --topic events --hdfs hdfs://namenode:8020/events
   weir verify --brokers localhost:9092 --topic events --hdfs /events --hadoop-conf /etc/hadoop/conf \\
-              --solr http://localhost:8983/solr/events --selective --json"
+              --solr http://localhost:8983/solr/events --left-out 1250 --json"
 )]
 pub(crate) struct VerifyArgs {
     /// Where the events come from
@@ -117,9 +123,13 @@ pub(crate) struct VerifyArgs {
     /// The field of ids
     #[arg(long, value_name = "FIELD", default_value = "id")]
     pub(crate) solr_key: String,
-    /// Solr is given a selection: events without a document are counted and are no difference
+    /// Solr is given a selection, nobody knows how much: events without a document are no difference, and only what is
+    /// there is checked
     #[arg(long, requires = "solr")]
     pub(crate) selective: bool,
+    /// So many events have no document, since the sink dropped them or put them into dead letters: as many must be missing
+    #[arg(long, value_name = "EVENTS", requires = "solr")]
+    pub(crate) left_out: Option<u64>,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -11,7 +11,8 @@
 //!   compared ([`seam`]). Where that cannot be done, nothing is proven, and what was not compared is said.
 //! - files of another log (a file channel stood between the topic and the sink) have offsets of that log in their names. If
 //!   all are, topic and files are compared as a whole.
-//! - *documents*: an id is `<log or topic>-<partition>-<offset>`; ids are read shard by shard, so that one in two shards is seen.
+//! - *documents*: an id is `<log or topic>-<partition>-<offset>`; ids are read shard by shard, so that one in two shards is
+//!   seen. Which events a sink selects nobody can tell from here: a selection is proven by its size, or not at all.
 //!
 //! The topic is what it was at the beginning, after the files were listed. What its retention deleted cannot be compared,
 //! and is said. Memory: 200 bytes per file; with Solr two bits per offset.
@@ -21,12 +22,14 @@ mod claims;
 mod contents;
 mod digest;
 mod files;
+mod files_report;
 mod narrow;
 mod offsets;
 mod progress;
 mod report;
 mod seam;
 mod solr;
+mod solr_report;
 mod topic;
 
 use std::collections::BTreeMap;
@@ -38,7 +41,9 @@ use self::files::{Listing, Tree};
 use self::offsets::OffsetSet;
 use self::progress::Progress;
 use self::seam::{Fit, Seam, Seams, reaches_over};
-use self::report::{Files, Report, TopicReport};
+use self::files_report::Files;
+use self::report::{Report, TopicReport, Verdict};
+use self::solr_report::{LeftOut, SolrReport};
 use self::topic::{Extent, Topic};
 use crate::cli::VerifyArgs;
 use crate::commands::{print, print_json};
@@ -64,7 +69,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Failure> {
     } else {
         print(report.text().trim_end());
     }
-    Ok(if report.is_proven { Exit::Success } else { Exit::Ledger })
+    Ok(if report.verdict == Verdict::NotProven { Exit::Ledger } else { Exit::Success })
 }
 
 /// Offsets of a partition that no file claims.
@@ -121,7 +126,13 @@ async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
         _ => None,
     };
     let topic_report = TopicReport::of(&topic, &read);
-    Ok(Report::new(topic_report, args.hdfs.as_deref().zip(files), args.solr.as_deref().zip(searchable), args.selective))
+    let left_out = match args.left_out {
+        None if args.selective => LeftOut::Some,
+        count => LeftOut::Events(count.unwrap_or(0)),
+    };
+    let files = args.hdfs.as_ref().zip(files).map(|(url, files)| Files { url: url.clone(), ..files });
+    let solr = args.solr.as_ref().zip(searchable).map(|(url, found)| SolrReport::new(url, found, left_out));
+    Ok(Report::new(topic_report, files, solr))
 }
 
 /// Reads the topic once: into its pieces, and into a set of offsets if Solr is asked.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use serde_json::Value;
-use weir_solr::{Client, ClientOptions};
+use weir_solr::{Client, ClientOptions, CollectionState, RequestError};
 
 use super::offsets::OffsetSet;
 use super::progress::Progress;
@@ -35,6 +35,8 @@ pub(super) struct Searchable {
     pub(super) older: u64,
     /// Of events that came after `weir verify` began.
     pub(super) newer: u64,
+    /// Collections that the alias names and that are not there.
+    pub(super) absent_collections: Vec<String>,
 }
 
 /// A collection behind its nodes.
@@ -63,14 +65,10 @@ impl Collection {
         offsets: &BTreeMap<u32, OffsetSet>,
         progress: &Progress,
     ) -> Result<Searchable, Failure> {
-        let failed = |what: &str, error: weir_solr::RequestError| {
+        let failed = |what: &str, error: RequestError| {
             Failure::new(format!("{what} of Solr collection {}: {}", self.name, error.chain()))
         };
-        let state = self.client.cluster_state(Some(&self.name)).await.map_err(|error| failed("the state", error))?;
-        let collections: Vec<_> = match state.aliases.get(&self.name) {
-            Some(collections) => collections.iter().filter_map(|name| state.collections.get(name)).collect(),
-            None => state.collections.get(&self.name).into_iter().collect(),
-        };
+        let (collections, absent) = self.collections().await.map_err(|error| failed("the state", error))?;
         let mut found = Found::new(&topic.name, topic.log, &topic.partitions, offsets);
         for collection in &collections {
             for shard in &collection.shards {
@@ -102,7 +100,30 @@ impl Collection {
                 }
             }
         }
-        Ok(found.end())
+        Ok(Searchable { absent_collections: absent, ..found.end() })
+    }
+
+    /// The collections that the name stands for, and the names of those that are not there.
+    async fn collections(&self) -> Result<(Vec<CollectionState>, Vec<String>), RequestError> {
+        let mut state = self.client.cluster_state(Some(&self.name)).await?;
+        let names = state.aliases.get(&self.name).cloned().unwrap_or_else(|| vec![self.name.clone()]);
+        let (mut collections, mut absent) = (Vec::new(), Vec::new());
+        for name in names {
+            // Of an alias, older versions tell the state of its first collection only.
+            let found = match state.collections.remove(&name) {
+                Some(found) => Some(found),
+                None => match self.client.cluster_state(Some(&name)).await {
+                    Ok(mut state) => state.collections.remove(&name),
+                    Err(RequestError::NoCollection { .. }) => None,
+                    Err(error) => return Err(error),
+                },
+            };
+            match found {
+                Some(found) => collections.push(found),
+                None => absent.push(name),
+            }
+        }
+        Ok((collections, absent))
     }
 }
 
