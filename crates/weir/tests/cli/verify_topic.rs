@@ -105,3 +105,23 @@ fn nothing_to_compare_is_no_proof() {
     }
     assert_eq!(difference(&verify(broker, &out))["older"], all.len());
 }
+
+/// Scenario: the topic has lost its end after the files were written, as an unclean election does it.
+/// Guarantees: the difference is told, with the lines that are too many and their files, and what is still there is no
+/// difference.
+#[test]
+fn a_topic_that_lost_its_end_is_told() {
+    let (_thread, brokers) = brokers();
+    let broker = &brokers.bootstrap()[0];
+    let folder = folder();
+    let out = fill(folder.path(), &kafka_channel(broker), "");
+    let batches = brokers.batches("events", 0);
+    let last = weir_codec::record_batch::BatchHeader::parse(batches.last().expect("some")).expect("a batch");
+    brokers.truncate("events", 0, last.base_offset);
+    let found = difference(&verify(broker, &out));
+    let different = found["different"].as_array().expect("a list");
+    let sum = |key: &str| different.iter().filter_map(|it| it[key].as_u64()).sum::<u64>();
+    assert_eq!((sum("extra_lines"), sum("missing_lines")), (u64::try_from(last.record_count).expect("some"), 0), "{found}");
+    assert!(different.iter().all(|it| it["partition"] == 0 && it["not_narrowed"].is_null()), "{found}");
+    assert!(!different[0]["extra_files"].as_array().expect("a list").is_empty(), "{found}");
+}

@@ -66,8 +66,9 @@ struct DifferenceReport {
     files: usize,
     lines_in_topic: u64,
     lines_in_files: u64,
-    /// Compared line by line.
-    is_narrowed: bool,
+    /// Why it was not compared line by line, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_narrowed: Option<String>,
     missing_lines: u64,
     missing: Vec<Range>,
     extra_lines: u64,
@@ -119,15 +120,17 @@ impl Files {
         }
     }
 
-    pub(super) fn different(&mut self, partition: u32, piece: &Piece, difference: Option<Difference>) {
-        let is_narrowed = difference.is_some();
-        let difference = difference.unwrap_or_default();
+    pub(super) fn different(&mut self, partition: u32, piece: &Piece, difference: Result<Difference, String>) {
+        let (difference, not_narrowed) = match difference {
+            Ok(difference) => (difference, None),
+            Err(why) => (Difference::default(), Some(why)),
+        };
         self.different.push(DifferenceReport {
             range: Range { partition, first: piece.first, last: piece.last },
             files: piece.files.len(),
             lines_in_topic: piece.in_topic.lines,
             lines_in_files: piece.in_files.lines,
-            is_narrowed,
+            not_narrowed,
             missing_lines: difference.missing,
             missing: ranges(partition, &difference.missing_ranges),
             extra_lines: difference.extra,
@@ -237,6 +240,9 @@ impl DifferenceReport {
                     listed(&self.missing, self.missing_lines)
                 ),
             );
+        }
+        if let Some(why) = &self.not_narrowed {
+            line(out, &format!("         not compared line by line: {why}"));
         }
         for extra in &self.extra_files {
             line(out, &format!("         twice or unknown {} in {}", grouped(extra.lines), extra.file));

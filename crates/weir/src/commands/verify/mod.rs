@@ -122,7 +122,7 @@ async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
         None => None,
     };
     let files = match (&tree, listing) {
-        (Some(tree), Some(listing)) => Some(judge(&topic, tree, listing, pieces, contents, &seams, &read).await?),
+        (Some(tree), Some(listing)) => Some(judge(&topic, tree, &listing, pieces, &contents, &seams, &read).await),
         _ => None,
     };
     let topic_report = TopicReport::of(&topic, &read);
@@ -194,17 +194,17 @@ impl Unclaimed {
 async fn judge(
     topic: &Topic,
     tree: &Tree,
-    listing: Listing,
+    listing: &Listing,
     mut pieces: BTreeMap<u32, Vec<Piece>>,
-    contents: Vec<Result<Digest, String>>,
+    contents: &[Result<Digest, String>],
     seams: &Seams,
     read: &Read,
-) -> Result<Files, Failure> {
+) -> Files {
     let claims = &listing.claims;
     let starts = topic.starts();
-    let mut files = Files::of(&listing);
+    let mut files = Files::of(listing);
     let mut whole = Digest::default();
-    for content in &contents {
+    for content in contents {
         match content {
             Ok(digest) => whole += *digest,
             Err(error) => files.unreadable.push(error.clone()),
@@ -216,7 +216,7 @@ async fn judge(
     files.of_other_logs = (claims.len() - own.clone().count()) as u64;
     if own.count() == 0 && !claims.is_empty() {
         files.is_equal_as_a_whole = Some(whole == read.whole && files.unreadable.is_empty());
-        return Ok(files);
+        return files;
     }
     let (count, overlaps) = claims::overlaps(claims, RANGES_MAX);
     files.overlaps(count, &overlaps);
@@ -226,21 +226,21 @@ async fn judge(
         let start = starts.get(partition).copied().unwrap_or(0);
         for piece in pieces {
             files.pieces += 1;
-            match fit(piece, claims, &contents, start, seams.of_partition(*partition)) {
+            match fit(piece, claims, contents, start, seams.of_partition(*partition)) {
                 Fit::Whole => {}
                 Fit::Unclear => files.unchecked(*partition, piece, start),
                 Fit::Different => {
                     narrowed += 1;
                     let difference = match narrowed <= NARROWED_MAX {
-                        true => narrow::compare(topic, tree, claims, *partition, piece).await?,
-                        false => None,
+                        true => narrow::compare(topic, tree, claims, *partition, piece).await,
+                        false => Err(format!("{NARROWED_MAX} others are")),
                     };
                     files.different(*partition, piece, difference);
                 }
             }
         }
     }
-    Ok(files)
+    files
 }
 
 /// Whether the files of a piece hold what the topic has of it; says why, if that cannot be told.
@@ -274,5 +274,38 @@ fn fit(
             }
             fit
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_kafka::fake::FakeCluster;
+
+    use super::*;
+
+    /// Scenario: a piece differs, and its file is gone when it is to be read again.
+    /// Guarantees: the difference is told all the same, with why it is not told closer.
+    #[tokio::test]
+    async fn a_difference_that_cannot_be_narrowed_is_told() {
+        let brokers = FakeCluster::start(1).await;
+        brokers.create_topic("events", 1);
+        let topic = Topic::open(&brokers.bootstrap()[0], "events").await.expect("a topic");
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("file://{}", folder.path().display());
+        let tree = files::open(&url, None, None).expect("a folder");
+        let name = format!("events.{:016x}-0.{:020}-{:020}.log", topic.log, 0, 9);
+        let (log, partition, first, last) = claims::parse(&name).expect("a name of ours");
+        let directory = folder.path().display().to_string();
+        let claim = Claim { log, partition, first, last, directory, name, bytes: 10 };
+        let mut content = Digest::default();
+        content.add(1);
+        let pieces = claims::pieces(std::slice::from_ref(&claim), topic.log, &topic.starts());
+        let listing = Listing { claims: vec![claim], ..Listing::default() };
+        let files = judge(&topic, &tree, &listing, pieces, &[Ok(content)], &Seams::default(), &Read::default()).await;
+        let report = serde_json::to_value(&files).expect("JSON");
+        assert_eq!(report["different"][0]["lines_in_files"], 1, "{report}");
+        let why = report["different"][0]["not_narrowed"].as_str().expect("a reason");
+        assert!(why.contains(&listing.claims[0].name), "{why}");
+        assert!(!files.is_proven());
     }
 }
