@@ -82,8 +82,8 @@ pub(crate) struct RunArgs {
 #[command(
     after_help = "Files are found by the offsets in their names and compared by content: text and JSON lines, as they
 are or with gzip, zstd or bzip2. A difference is narrowed down to offsets and files. Documents are
-found by their ids, LOG-PARTITION-OFFSET. What is not yet delivered counts as missing: wait until
-`weir status` shows no backlog. Nothing is changed anywhere.
+found by their ids, LOG-PARTITION-OFFSET, as the sink makes them unless told otherwise. What is not yet
+delivered counts as missing: wait until `weir status` shows no backlog. Nothing is changed anywhere.
 
 Where the sink of Solr selects, samples or has dead letters, --left-out gives the sum of what it counts
 as dropped and dead-lettered (`weir status --json`, its group, over all agents and starts): then the
@@ -123,6 +123,10 @@ pub(crate) struct VerifyArgs {
     /// The field of ids
     #[arg(long, value_name = "FIELD", default_value = "id")]
     pub(crate) solr_key: String,
+    /// What ids begin with instead of the log id of the topic, where the sink's `id` says so: netmeta of
+    /// netmeta-%{weir.partition}-%{weir.offset}
+    #[arg(long, value_name = "PREFIX", requires = "solr")]
+    pub(crate) solr_id_prefix: Option<String>,
     /// Solr is given a selection, nobody knows how much: events without a document are no difference, and only what is
     /// there is checked
     #[arg(long, requires = "solr")]

@@ -11,8 +11,9 @@
 //!   compared ([`seam`]). Where that cannot be done, nothing is proven, and what was not compared is said.
 //! - files of another log (a file channel stood between the topic and the sink) have offsets of that log in their names. If
 //!   all are, topic and files are compared as a whole.
-//! - *documents*: an id is `<log or topic>-<partition>-<offset>`; ids are read shard by shard, so that one in two shards is
-//!   seen. Which events a sink selects nobody can tell from here: a selection is proven by its size, or not at all.
+//! - *documents*: an id is `<log>-<partition>-<offset>`, where the log is the identity of the topic: a topic that was deleted
+//!   and made again has another one, so that old documents are not taken for new ones. Ids are read shard by shard, so that
+//!   one in two shards is seen. Which events a sink selects nobody can tell from here: a selection is proven by its size, or not at all.
 //!
 //! The topic is what it was at the beginning, after the files were listed. What its retention deleted cannot be compared,
 //! and is said. Memory: 200 bytes per file; with Solr two bits per offset.
@@ -92,7 +93,9 @@ struct Read {
 }
 
 async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
-    let collection = args.solr.as_deref().map(|url| solr::open(url, &args.solr_key)).transpose()?;
+    let collection = args.solr.as_deref();
+    let collection =
+        collection.map(|url| solr::open(url, &args.solr_key, args.solr_id_prefix.as_deref())).transpose()?;
     let tree = args.hdfs.as_deref();
     let tree = tree.map(|url| files::open(url, args.hadoop_conf.as_deref(), args.user.as_deref())).transpose()?;
     let progress = Arc::new(Progress::default());
@@ -131,7 +134,7 @@ async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
         count => LeftOut::Events(count.unwrap_or(0)),
     };
     let files = args.hdfs.as_ref().zip(files).map(|(url, files)| Files { url: url.clone(), ..files });
-    let solr = args.solr.as_ref().zip(searchable).map(|(url, found)| SolrReport::new(url, found, left_out));
+    let solr = args.solr.as_ref().zip(searchable).map(|(url, found)| SolrReport::new(url, found, left_out, args.solr_id_prefix.clone()));
     Ok(Report::new(topic_report, files, solr))
 }
 

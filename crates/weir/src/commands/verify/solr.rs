@@ -44,17 +44,19 @@ pub(super) struct Collection {
     client: Client,
     name: String,
     key: String,
+    /// What ids of the topic begin with besides its log.
+    id_prefix: Option<String>,
 }
 
 /// The collection that `url` names: `http://host:8983/solr/events`.
-pub(super) fn open(url: &str, key: &str) -> Result<Collection, Failure> {
+pub(super) fn open(url: &str, key: &str, id_prefix: Option<&str>) -> Result<Collection, Failure> {
     let wrong = |what: &str| Failure { exit: Exit::Usage, message: format!("--solr {url}: {what}") };
     let (base, name) = url.trim_end_matches('/').rsplit_once('/').ok_or_else(|| wrong("is no URL"))?;
     if !base.contains("://") || base.ends_with('/') || name.is_empty() || name == "solr" {
         return Err(wrong("expected http://HOST:PORT/solr/COLLECTION"));
     }
     let client = Client::new(ClientOptions::new([base.to_owned()])).map_err(|error| wrong(&error.to_string()))?;
-    Ok(Collection { client, name: name.to_owned(), key: key.to_owned() })
+    Ok(Collection { client, name: name.to_owned(), key: key.to_owned(), id_prefix: id_prefix.map(str::to_owned) })
 }
 
 impl Collection {
@@ -69,7 +71,7 @@ impl Collection {
             Failure::new(format!("{what} of Solr collection {}: {}", self.name, error.chain()))
         };
         let (collections, absent) = self.collections().await.map_err(|error| failed("the state", error))?;
-        let mut found = Found::new(&topic.name, topic.log, &topic.partitions, offsets);
+        let mut found = Found::new(topic.log, self.id_prefix.as_deref(), &topic.partitions, offsets);
         for collection in &collections {
             for shard in &collection.shards {
                 let mut cursor = "*".to_owned();
@@ -129,7 +131,8 @@ impl Collection {
 
 /// Ids against the topic.
 struct Found<'a> {
-    prefixes: [String; 2],
+    /// The log of the topic, and another one that was given.
+    prefixes: Vec<String>,
     /// By partition, as the topic was.
     extents: BTreeMap<u32, Extent>,
     expected: &'a BTreeMap<u32, OffsetSet>,
@@ -138,9 +141,9 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn new(topic: &str, log: u64, partitions: &[Extent], expected: &'a BTreeMap<u32, OffsetSet>) -> Self {
+    fn new(log: u64, id_prefix: Option<&str>, partitions: &[Extent], expected: &'a BTreeMap<u32, OffsetSet>) -> Self {
         let extents = partitions.iter().map(|extent| (extent.partition, *extent)).collect();
-        let prefixes = [format!("{log:016x}"), topic.to_owned()];
+        let prefixes = std::iter::once(format!("{log:016x}")).chain(id_prefix.map(str::to_owned)).collect();
         Self { prefixes, extents, expected, seen: BTreeMap::new(), result: Searchable::default() }
     }
 
@@ -200,7 +203,7 @@ fn escaped(cursor: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Scenario: ids by topic and by log, one in two shards, one missing, of deleted and of later events, of another topic, and
+    /// Scenario: ids by a prefix that was given and by log, one in two shards, one missing, of deleted and of later events, of another topic, and
     /// texts that are no ids of ours.
     /// Guarantees: each is counted as what it is, and the missing offsets are named.
     #[test]
@@ -211,7 +214,7 @@ mod tests {
         }
         expected.get_mut(&1).expect("made above").insert(5);
         let partitions = [Extent { partition: 0, start: 10, end: 20 }, Extent { partition: 1, start: 0, end: 7 }];
-        let mut found = Found::new("a-topic", 0xab, &partitions, &expected);
+        let mut found = Found::new(0xab, Some("a-topic"), &partitions, &expected);
         for offset in (10..20).filter(|offset| !(13..=15).contains(offset)) {
             found.add(&format!("a-topic-0-{offset}"));
         }
@@ -229,13 +232,29 @@ mod tests {
         assert_eq!(result.unknown_examples[..2], ["a-topic-1-6", "b-0-10"]);
     }
 
+    /// Scenario: documents whose ids begin with the topic's name, as an earlier topic of that name leaves them behind.
+    /// Guarantees: they prove nothing of this one.
+    #[test]
+    fn names_of_topics_are_no_identity() {
+        let mut offsets = OffsetSet::default();
+        (0..2).for_each(|offset| drop(offsets.insert(offset)));
+        let expected = BTreeMap::from([(0, offsets)]);
+        let partitions = [Extent { partition: 0, start: 0, end: 2 }];
+        let mut found = Found::new(0xab, None, &partitions, &expected);
+        for id in ["events-0-0", "events-0-1"] {
+            found.add(id);
+        }
+        let result = found.end();
+        assert_eq!((result.found, result.missing, result.unknown), (0, 2, 2));
+    }
+
     /// Scenario: addresses of collections, right and wrong.
     /// Guarantees: the wrong ones are refused before anybody is asked.
     #[test]
     fn addresses_are_checked() {
-        assert!(open("http://localhost:8983/solr/events/", "id").is_ok());
+        assert!(open("http://localhost:8983/solr/events/", "id", None).is_ok());
         for url in ["events", "http://localhost:8983", "http://localhost:8983/solr", "localhost/solr/x"] {
-            assert!(open(url, "id").is_err(), "{url}");
+            assert!(open(url, "id", None).is_err(), "{url}");
         }
     }
 }

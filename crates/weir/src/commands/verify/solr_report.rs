@@ -18,6 +18,9 @@ pub(super) struct SolrReport {
     is_selective: bool,
     /// As many as have to be missing.
     left_out: Option<u64>,
+    /// What ids may begin with instead of the topic's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_prefix: Option<String>,
     /// Collections that the alias names and that are not there.
     absent_collections: Vec<String>,
     twice: u64,
@@ -38,7 +41,7 @@ pub(super) enum LeftOut {
 }
 
 impl SolrReport {
-    pub(super) fn new(url: &str, found: Searchable, left_out: LeftOut) -> Self {
+    pub(super) fn new(url: &str, found: Searchable, left_out: LeftOut, id_prefix: Option<String>) -> Self {
         let missing = found.missing_ranges.into_iter();
         let missing = missing.map(|(partition, range)| Range { partition, first: *range.start(), last: *range.end() });
         Self {
@@ -52,6 +55,7 @@ impl SolrReport {
                 LeftOut::Events(count) => Some(count),
                 LeftOut::Some => None,
             },
+            id_prefix,
             absent_collections: found.absent_collections,
             twice: found.twice,
             twice_examples: found.twice_examples,
@@ -97,6 +101,11 @@ impl SolrReport {
                 say(&format!("{word} {} documents, as {}", grouped(count), examples.join(", ")));
             }
         }
+        if let Some(prefix) = &self.id_prefix {
+            say(&format!(
+                "note: ids that begin with {prefix} count; those of an earlier topic of the same name cannot be told from them"
+            ));
+        }
         for (count, what) in [
             (self.older_than_topic, "documents of events that the topic has deleted"),
             (self.newer, "documents of events that came meanwhile"),
@@ -136,7 +145,7 @@ mod tests {
     use super::*;
 
     fn report(left_out: LeftOut, found: Searchable) -> (Verdict, String) {
-        let report = SolrReport::new("http://s/solr/c", found, left_out);
+        let report = SolrReport::new("http://s/solr/c", found, left_out, None);
         let mut text = String::new();
         report.text(true, &mut text);
         (report.verdict(), text)
