@@ -24,6 +24,7 @@ mod contents;
 mod digest;
 mod files;
 mod files_report;
+mod ids;
 mod narrow;
 mod offsets;
 mod progress;

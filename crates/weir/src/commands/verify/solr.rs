@@ -1,43 +1,25 @@
-//! The documents: which offsets are searchable.
+//! The documents: every id of a collection, core by core.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde_json::Value;
-use weir_solr::{Client, ClientOptions, CollectionState, RequestError};
+use weir_solr::{Client, ClientOptions, CollectionState, ErrorClass, RequestError, ShardState};
 
+use super::ids::{Found, Searchable};
 use super::offsets::OffsetSet;
 use super::progress::Progress;
-use super::topic::{Extent, Topic};
+use super::topic::Topic;
 use crate::exit::{Exit, Failure};
 
 /// 30 bytes an id: 300 KiB an answer.
 const ROWS: usize = 10_000;
-/// Examples of a kind.
-const EXAMPLES_MAX: usize = 5;
-const RANGES_MAX: usize = 10;
-
-/// What is in the collection, against the topic.
-#[derive(Default)]
-pub(super) struct Searchable {
-    pub(super) documents: u64,
-    /// Events of the topic that there is a document for.
-    pub(super) found: u64,
-    pub(super) missing: u64,
-    pub(super) missing_ranges: Vec<(u32, RangeInclusive<u64>)>,
-    /// Ids that are there more than once: in several shards.
-    pub(super) twice: u64,
-    pub(super) twice_examples: Vec<String>,
-    /// Ids that are none of the topic's.
-    pub(super) unknown: u64,
-    pub(super) unknown_examples: Vec<String>,
-    /// Of events that the topic has no more.
-    pub(super) older: u64,
-    /// Of events that came after `weir verify` began.
-    pub(super) newer: u64,
-    /// Collections that the alias names and that are not there.
-    pub(super) absent_collections: Vec<String>,
-}
+/// The first page of a cold core has it sort all of its ids.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What no core of a shard answers is asked again so often, half a minute in all: a leader that dies is replaced by then.
+const ATTEMPTS_MAX: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// A collection behind its nodes.
 pub(super) struct Collection {
@@ -48,6 +30,13 @@ pub(super) struct Collection {
     id_prefix: Option<String>,
 }
 
+/// A shard, and the cores that have it; the one to ask first, first.
+struct Shard {
+    collection: String,
+    name: String,
+    cores: Vec<String>,
+}
+
 /// The collection that `url` names: `http://host:8983/solr/events`.
 pub(super) fn open(url: &str, key: &str, id_prefix: Option<&str>) -> Result<Collection, Failure> {
     let wrong = |what: &str| Failure { exit: Exit::Usage, message: format!("--solr {url}: {what}") };
@@ -55,12 +44,13 @@ pub(super) fn open(url: &str, key: &str, id_prefix: Option<&str>) -> Result<Coll
     if !base.contains("://") || base.ends_with('/') || name.is_empty() || name == "solr" {
         return Err(wrong("expected http://HOST:PORT/solr/COLLECTION"));
     }
-    let client = Client::new(ClientOptions::new([base.to_owned()])).map_err(|error| wrong(&error.to_string()))?;
+    let options = ClientOptions { request_timeout: PATIENCE, ..ClientOptions::new([base.to_owned()]) };
+    let client = Client::new(options).map_err(|error| wrong(&error.to_string()))?;
     Ok(Collection { client, name: name.to_owned(), key: key.to_owned(), id_prefix: id_prefix.map(str::to_owned) })
 }
 
 impl Collection {
-    /// Reads every id, shard by shard: a search over all of them would hide an id that is in two.
+    /// Reads every id, core by core: a search over all shards would hide an id that is in two.
     pub(super) async fn compare(
         &self,
         topic: &Topic,
@@ -74,32 +64,8 @@ impl Collection {
         let mut found = Found::new(topic.log, self.id_prefix.as_deref(), &topic.partitions, offsets);
         for collection in &collections {
             for shard in &collection.shards {
-                let mut cursor = "*".to_owned();
-                loop {
-                    let path = format!(
-                        "/{}/select?q=*:*&fl={key}&sort={key}%20asc&rows={ROWS}&shards={}&cursorMark={}&wt=json&omitHeader=true",
-                        collection.name,
-                        shard.name,
-                        escaped(&cursor),
-                        key = self.key,
-                    );
-                    let answer = self.client.get(&path).await.map_err(|error| failed("the ids", error))?;
-                    let documents = answer["response"]["docs"].as_array().map(Vec::as_slice).unwrap_or_default();
-                    for document in documents {
-                        match document.get(&self.key).and_then(Value::as_str) {
-                            Some(id) => found.add(id),
-                            None => {
-                                return Err(Failure::new(format!("a document of Solr has no text in {}", self.key)));
-                            }
-                        }
-                    }
-                    progress.documents.add(documents.len() as u64);
-                    let next = answer["nextCursorMark"].as_str().unwrap_or(&cursor).to_owned();
-                    if next == cursor {
-                        break;
-                    }
-                    cursor = next;
-                }
+                let mut shard = Shard::new(&collection.name, shard);
+                self.read(&mut shard, &mut found, progress).await.map_err(|error| failed("the ids", error))?;
             }
         }
         Ok(Searchable { absent_collections: absent, ..found.end() })
@@ -127,71 +93,82 @@ impl Collection {
         }
         Ok((collections, absent))
     }
-}
 
-/// Ids against the topic.
-struct Found<'a> {
-    /// The log of the topic, and another one that was given.
-    prefixes: Vec<String>,
-    /// By partition, as the topic was.
-    extents: BTreeMap<u32, Extent>,
-    expected: &'a BTreeMap<u32, OffsetSet>,
-    seen: BTreeMap<u32, OffsetSet>,
-    result: Searchable,
-}
-
-impl<'a> Found<'a> {
-    fn new(log: u64, id_prefix: Option<&str>, partitions: &[Extent], expected: &'a BTreeMap<u32, OffsetSet>) -> Self {
-        let extents = partitions.iter().map(|extent| (extent.partition, *extent)).collect();
-        let prefixes = std::iter::once(format!("{log:016x}")).chain(id_prefix.map(str::to_owned)).collect();
-        Self { prefixes, extents, expected, seen: BTreeMap::new(), result: Searchable::default() }
+    /// Reads the ids of a shard.
+    async fn read(
+        &self,
+        shard: &mut Shard,
+        found: &mut Found<'_>,
+        progress: &Progress,
+    ) -> Result<(), RequestError> {
+        let mut cursor = "*".to_owned();
+        loop {
+            let path = format!(
+                "/select?q=*:*&fl={key}&sort={key}%20asc&rows={ROWS}&distrib=false&cursorMark={}&wt=json",
+                escaped(&cursor),
+                key = self.key,
+            );
+            let answer = self.ask(shard, &path).await?;
+            let documents = answer["response"]["docs"].as_array().map(Vec::as_slice).unwrap_or_default();
+            for document in documents {
+                match document.get(&self.key).and_then(Value::as_str) {
+                    Some(id) => found.add(id),
+                    None => found.add_without_id(),
+                }
+            }
+            progress.documents.add(documents.len() as u64);
+            let next = answer["nextCursorMark"].as_str().unwrap_or(&cursor).to_owned();
+            if next == cursor {
+                return Ok(());
+            }
+            cursor = next;
+        }
     }
 
-    fn add(&mut self, id: &str) {
-        self.result.documents += 1;
-        let place = place(id).filter(|(prefix, ..)| self.prefixes.iter().any(|own| own == prefix));
-        let known = place.and_then(|(_, partition, offset)| Some((partition, offset, *self.extents.get(&partition)?)));
-        let Some((partition, offset, Extent { start, end, .. })) = known else { return self.unknown(id) };
-        if offset < start {
-            self.result.older += 1;
-        } else if offset >= end {
-            self.result.newer += 1;
-        } else if !self.expected.get(&partition).is_some_and(|set| set.contains(offset)) {
-            self.unknown(id);
-        } else if !self.seen.entry(partition).or_default().insert(offset) {
-            self.result.twice += 1;
-            if self.result.twice_examples.len() < EXAMPLES_MAX {
-                self.result.twice_examples.push(id.to_owned());
+    /// The answer of a core of the shard; which one does not matter to a cursor, it is a place in the order of ids.
+    async fn ask(&self, shard: &mut Shard, path: &str) -> Result<Value, RequestError> {
+        let (mut pause, mut last) = (PAUSE, None);
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+                self.look_again(shard).await;
+            }
+            for at in 0..shard.cores.len() {
+                match self.client.get_from(&shard.cores[at], path).await {
+                    // A core that stopped in the middle of its search says so in passing.
+                    Ok(answer) if answer["responseHeader"]["partialResults"].as_bool() == Some(true) => {}
+                    Ok(answer) => {
+                        shard.cores.swap(0, at);
+                        return Ok(answer);
+                    }
+                    Err(error) if matches!(error.class(), ErrorClass::Denied | ErrorClass::Documents) => {
+                        return Err(error);
+                    }
+                    Err(error) => last = Some(error),
+                }
             }
         }
+        let nobody = || RequestError::NoLeader { collection: shard.collection.clone(), shard: shard.name.clone() };
+        Err(last.unwrap_or_else(nobody))
     }
 
-    fn unknown(&mut self, id: &str) {
-        self.result.unknown += 1;
-        if self.result.unknown_examples.len() < EXAMPLES_MAX {
-            self.result.unknown_examples.push(id.to_owned());
+    /// Which cores have the shard now, if anybody says.
+    async fn look_again(&self, shard: &mut Shard) {
+        let Ok(state) = self.client.cluster_state(Some(&shard.collection)).await else { return };
+        let shards = state.collections.get(&shard.collection).map(|collection| &collection.shards);
+        if let Some(state) = shards.into_iter().flatten().find(|state| state.name == shard.name) {
+            *shard = Shard::new(&shard.collection, state);
         }
-    }
-
-    fn end(mut self) -> Searchable {
-        let nothing = OffsetSet::default();
-        for (partition, expected) in self.expected {
-            let seen = self.seen.get(partition).unwrap_or(&nothing);
-            let room = RANGES_MAX - self.result.missing_ranges.len();
-            let (missing, ranges) = expected.without(seen, room);
-            self.result.missing += missing;
-            self.result.found += seen.len();
-            self.result.missing_ranges.extend(ranges.into_iter().map(|range| (*partition, range)));
-        }
-        self.result
     }
 }
 
-/// Prefix, partition and offset of an id.
-fn place(id: &str) -> Option<(&str, u32, u64)> {
-    let (rest, offset) = id.rsplit_once('-')?;
-    let (prefix, partition) = rest.rsplit_once('-')?;
-    Some((prefix, partition.parse().ok()?, offset.parse().ok()?))
+impl Shard {
+    fn new(collection: &str, state: &ShardState) -> Self {
+        let mut cores = state.replicas.clone();
+        cores.sort_by_key(|core| Some(core) != state.leader.as_ref());
+        Self { collection: collection.to_owned(), name: state.name.clone(), cores }
+    }
 }
 
 /// Cursors are base64.
@@ -202,51 +179,6 @@ fn escaped(cursor: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Scenario: ids by a prefix that was given and by log, one in two shards, one missing, of deleted and of later events, of another topic, and
-    /// texts that are no ids of ours.
-    /// Guarantees: each is counted as what it is, and the missing offsets are named.
-    #[test]
-    fn ids_are_told_apart() {
-        let mut expected = BTreeMap::from([(0, OffsetSet::default()), (1, OffsetSet::default())]);
-        for offset in 10..20 {
-            expected.get_mut(&0).expect("made above").insert(offset);
-        }
-        expected.get_mut(&1).expect("made above").insert(5);
-        let partitions = [Extent { partition: 0, start: 10, end: 20 }, Extent { partition: 1, start: 0, end: 7 }];
-        let mut found = Found::new(0xab, Some("a-topic"), &partitions, &expected);
-        for offset in (10..20).filter(|offset| !(13..=15).contains(offset)) {
-            found.add(&format!("a-topic-0-{offset}"));
-        }
-        for id in ["00000000000000ab-1-5", "a-topic-0-10", "a-topic-0-9", "a-topic-0-20", "a-topic-1-6", "b-0-10"] {
-            found.add(id);
-        }
-        for id in ["", "x", "a-topic-2-1", "a-topic-0-x"] {
-            found.add(id);
-        }
-        let result = found.end();
-        assert_eq!((result.documents, result.found, result.missing), (17, 8, 3));
-        assert_eq!(result.missing_ranges, [(0, 13..=15)]);
-        assert_eq!((result.twice, result.older, result.newer, result.unknown), (1, 1, 1, 6));
-        assert_eq!(result.twice_examples, ["a-topic-0-10"]);
-        assert_eq!(result.unknown_examples[..2], ["a-topic-1-6", "b-0-10"]);
-    }
-
-    /// Scenario: documents whose ids begin with the topic's name, as an earlier topic of that name leaves them behind.
-    /// Guarantees: they prove nothing of this one.
-    #[test]
-    fn names_of_topics_are_no_identity() {
-        let mut offsets = OffsetSet::default();
-        (0..2).for_each(|offset| drop(offsets.insert(offset)));
-        let expected = BTreeMap::from([(0, offsets)]);
-        let partitions = [Extent { partition: 0, start: 0, end: 2 }];
-        let mut found = Found::new(0xab, None, &partitions, &expected);
-        for id in ["events-0-0", "events-0-1"] {
-            found.add(id);
-        }
-        let result = found.end();
-        assert_eq!((result.found, result.missing, result.unknown), (0, 2, 2));
-    }
 
     /// Scenario: addresses of collections, right and wrong.
     /// Guarantees: the wrong ones are refused before anybody is asked.

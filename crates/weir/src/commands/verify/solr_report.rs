@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::ids::Searchable;
 use super::report::{Range, Verdict, line, listed};
-use super::solr::Searchable;
 use crate::text::grouped;
 
 /// What Solr has.
