@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use serde::Serialize;
+
 use super::offsets::OffsetSet;
 use super::topic::Extent;
 
@@ -30,6 +32,17 @@ pub(super) struct Searchable {
     pub(super) newer: u64,
     /// Collections that the alias names and that are not there.
     pub(super) absent_collections: Vec<String>,
+    /// Shards whose replicas differ.
+    pub(super) uneven: Vec<Uneven>,
+}
+
+/// A shard whose cores have not all as many documents.
+#[derive(Serialize, PartialEq, Eq, Debug)]
+pub(super) struct Uneven {
+    pub(super) collection: String,
+    pub(super) shard: String,
+    /// Address, and how many documents; none if it does not answer.
+    pub(super) cores: Vec<(String, Option<u64>)>,
 }
 
 /// Ids against the topic.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use weir_solr::{Client, ClientOptions, CollectionState, ErrorClass, RequestError, ShardState};
 
-use super::ids::{Found, Searchable};
+use super::ids::{Found, Searchable, Uneven};
 use super::offsets::OffsetSet;
 use super::progress::Progress;
 use super::topic::Topic;
@@ -50,7 +50,8 @@ pub(super) fn open(url: &str, key: &str, id_prefix: Option<&str>) -> Result<Coll
 }
 
 impl Collection {
-    /// Reads every id, core by core: a search over all shards would hide an id that is in two.
+    /// Reads every id, core by core: a search over all shards would hide an id that is in two. Of each shard one core is
+    /// read; the others must have as many documents.
     pub(super) async fn compare(
         &self,
         topic: &Topic,
@@ -61,14 +62,16 @@ impl Collection {
             Failure::new(format!("{what} of Solr collection {}: {}", self.name, error.chain()))
         };
         let (collections, absent) = self.collections().await.map_err(|error| failed("the state", error))?;
+        let mut uneven = Vec::new();
         let mut found = Found::new(topic.log, self.id_prefix.as_deref(), &topic.partitions, offsets);
         for collection in &collections {
             for shard in &collection.shards {
                 let mut shard = Shard::new(&collection.name, shard);
                 self.read(&mut shard, &mut found, progress).await.map_err(|error| failed("the ids", error))?;
+                uneven.extend(self.uneven(&mut shard).await);
             }
         }
-        Ok(Searchable { absent_collections: absent, ..found.end() })
+        Ok(Searchable { absent_collections: absent, uneven, ..found.end() })
     }
 
     /// The collections that the name stands for, and the names of those that are not there.
@@ -122,6 +125,28 @@ impl Collection {
                 return Ok(());
             }
             cursor = next;
+        }
+    }
+
+    /// The cores of a shard, if they have not all as many documents: each replica makes them searchable in its own time, so
+    /// they are asked a few times.
+    async fn uneven(&self, shard: &mut Shard) -> Option<Uneven> {
+        let mut pause = PAUSE;
+        loop {
+            let mut cores = Vec::new();
+            for core in &shard.cores {
+                let answer = self.client.get_from(core, "/select?q=*:*&rows=0&distrib=false&wt=json").await;
+                cores.push((core.clone(), answer.ok().and_then(|answer| answer["response"]["numFound"].as_u64())));
+            }
+            if cores.iter().all(|(_, documents)| documents.is_some() && *documents == cores[0].1) {
+                return None;
+            }
+            if pause > PAUSE_MAX {
+                return Some(Uneven { collection: shard.collection.clone(), shard: shard.name.clone(), cores });
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            self.look_again(shard).await;
         }
     }
 

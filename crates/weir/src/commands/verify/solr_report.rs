@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::ids::Searchable;
+use super::RANGES_MAX;
+use super::ids::{Searchable, Uneven};
 use super::report::{Range, Verdict, line, listed};
 use crate::text::grouped;
 
@@ -23,6 +24,8 @@ pub(super) struct SolrReport {
     id_prefix: Option<String>,
     /// Collections that the alias names and that are not there.
     absent_collections: Vec<String>,
+    /// Shards whose replicas have not all as many documents: what was compared is not what every search finds.
+    uneven: Vec<Uneven>,
     twice: u64,
     twice_examples: Vec<String>,
     unknown: u64,
@@ -57,6 +60,7 @@ impl SolrReport {
             },
             id_prefix,
             absent_collections: found.absent_collections,
+            uneven: found.uneven,
             twice: found.twice,
             twice_examples: found.twice_examples,
             unknown: found.unknown,
@@ -68,7 +72,8 @@ impl SolrReport {
 
     /// A collection without any document of the topic proves nothing, whatever was left out of it.
     pub(super) fn verdict(&self) -> Verdict {
-        let is_right = self.twice == 0 && self.unknown == 0 && self.absent_collections.is_empty() && self.found > 0;
+        let is_whole = self.absent_collections.is_empty() && self.uneven.is_empty() && self.found > 0;
+        let is_right = self.twice == 0 && self.unknown == 0 && is_whole;
         match self.left_out {
             _ if !is_right => Verdict::NotProven,
             None => Verdict::SelectionUnchecked,
@@ -93,6 +98,14 @@ impl SolrReport {
         self.missing(&mut say);
         if !self.absent_collections.is_empty() {
             say(&format!("ABSENT collections that the alias names: {}", self.absent_collections.join(", ")));
+        }
+        for Uneven { collection, shard, cores } in self.uneven.iter().take(RANGES_MAX) {
+            let core = |(core, documents): &(String, Option<u64>)| match documents {
+                Some(documents) => format!("{} at {core}", grouped(*documents)),
+                None => format!("no answer from {core}"),
+            };
+            let cores: Vec<_> = cores.iter().map(core).collect();
+            say(&format!("UNEVEN replicas of {shard} of {collection}: {}", cores.join(", ")));
         }
         for (count, word, examples) in
             [(self.twice, "TWICE", &self.twice_examples), (self.unknown, "UNKNOWN", &self.unknown_examples)]
@@ -178,5 +191,16 @@ mod tests {
             assert_eq!(verdict, Verdict::NotProven);
             assert!(text.contains("ABSENT") && text.contains("logs-2026-11-23"), "{text}");
         }
+    }
+
+    /// Scenario: a follower lacks two documents of its shard, another one does not answer.
+    /// Guarantees: nothing is proven, and the text names both.
+    #[test]
+    fn replicas_have_to_be_even() {
+        let cores = vec![("http://a/s".to_owned(), Some(10)), ("http://b/s".to_owned(), Some(8)), ("http://c/s".to_owned(), None)];
+        let uneven = vec![Uneven { collection: "logs".to_owned(), shard: "shard1".to_owned(), cores }];
+        let (verdict, text) = report(LeftOut::Events(0), Searchable { uneven, ..some(10, 0) });
+        assert_eq!(verdict, Verdict::NotProven);
+        assert!(text.contains("10 at http://a/s, 8 at http://b/s, no answer from http://c/s"), "{text}");
     }
 }
