@@ -6,6 +6,8 @@ use super::digest::Digest;
 
 const LOG_DIGITS: usize = 16;
 const OFFSET_DIGITS: usize = 20;
+/// What Hadoop puts beside a file of a mounted folder: `.NAME.crc`.
+const CHECKSUM_SUFFIX: &str = ".crc";
 
 /// A finished file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,10 +34,15 @@ impl Claim {
     }
 }
 
+/// Whether somebody is writing a file of this name: our sinks, or `hdfs dfs -put`.
+pub(super) fn is_in_progress(name: &str) -> bool {
+    name.ends_with(".tmp") || name.ends_with("._COPYING_")
+}
+
 /// Reads a name: `events.00f1e2d3c4b5a697-0.00000000000000001200-00000000000000001999.log`, with any prefix. Gives log,
 /// partition, first and last offset; `None` for anything else.
 pub(super) fn parse(name: &str) -> Option<(u64, u32, u64, u64)> {
-    if name.ends_with(".tmp") {
+    if is_in_progress(name) || (name.starts_with('.') && name.ends_with(CHECKSUM_SUFFIX)) {
         return None;
     }
     // Prefixes may have dots: the first place where the rest fits.
@@ -145,7 +152,8 @@ mod tests {
         Claim { log: 0xaa, partition, first, last, directory: directory.to_owned(), name, bytes: 1 }
     }
 
-    /// Scenario: names as the sinks document them, with prefixes that have dots, with agents in them; and others.
+    /// Scenario: names as the sinks document them, with prefixes that have dots, with agents in them; and others, such as those
+    /// of Hadoop's checksums and copies under way.
     /// Guarantees: ours are read, others are not.
     #[test]
     fn names_are_read() {
@@ -161,6 +169,10 @@ mod tests {
             assert_eq!(parse(&name), None, "{name}");
         }
         assert_eq!(parse(&format!("e.{}", tail.replace("1999", "1199"))), None);
+        for name in [format!(".events.{tail}.log.crc"), format!("events.{tail}.log._COPYING_")] {
+            assert_eq!(parse(&name), None, "{name}");
+        }
+        assert_eq!(parse(&format!("events.{tail}.crc")), read);
         let recovered = "events.00f1e2d3c4b5a697-0.00000000000000001200-recovered.log";
         assert_eq!(parse(recovered), None);
     }

@@ -10,7 +10,7 @@ use weir_hdfs::configuration::{Cluster, Properties, Transport};
 use weir_hdfs::{FileSystem, HdfsError, HdfsErrorKind, LocalFileSystem, WebHdfs, WebHdfsOptions};
 
 use super::bodies;
-use super::claims::{Claim, parse};
+use super::claims::{Claim, is_in_progress, parse};
 use crate::exit::{Exit, Failure};
 
 /// Pieces of a file that wait for its reader: 256 KiB each at most, as transports give them.
@@ -85,7 +85,7 @@ impl Tree {
                         name: status.name,
                         bytes: status.bytes,
                     }),
-                    None if status.name.ends_with(".tmp") => listing.in_progress += 1,
+                    None if is_in_progress(&status.name) => listing.in_progress += 1,
                     // Markers and what lies beside our files, as Hadoop has it: not looked at.
                     None if status.name.starts_with(['.', '_']) => {}
                     None => listing.others += 1,

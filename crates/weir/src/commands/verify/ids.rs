@@ -30,6 +30,10 @@ pub(super) struct Searchable {
     pub(super) older: u64,
     /// Of events that came after `weir verify` began.
     pub(super) newer: u64,
+    /// Of offsets between the ends of the topic that it has no event at: compacted away, or never committed.
+    pub(super) without_event: u64,
+    /// Of other logs or topics, by their ids.
+    pub(super) of_other_logs: u64,
     /// Collections that the alias names and that are not there.
     pub(super) absent_collections: Vec<String>,
     /// Shards whose replicas differ.
@@ -53,6 +57,8 @@ pub(super) struct Found<'a> {
     extents: BTreeMap<u32, Extent>,
     expected: &'a BTreeMap<u32, OffsetSet>,
     seen: BTreeMap<u32, OffsetSet>,
+    /// Beyond the end that the topic had.
+    newer: BTreeMap<u32, OffsetSet>,
     result: Searchable,
 }
 
@@ -60,21 +66,32 @@ impl<'a> Found<'a> {
     pub(super) fn new(log: u64, id_prefix: Option<&str>, partitions: &[Extent], expected: &'a BTreeMap<u32, OffsetSet>) -> Self {
         let extents = partitions.iter().map(|extent| (extent.partition, *extent)).collect();
         let prefixes = std::iter::once(format!("{log:016x}")).chain(id_prefix.map(str::to_owned)).collect();
-        Self { prefixes, extents, expected, seen: BTreeMap::new(), result: Searchable::default() }
+        Self { prefixes, extents, expected, seen: BTreeMap::new(), newer: BTreeMap::new(), result: Searchable::default() }
     }
 
     pub(super) fn add(&mut self, id: &str) {
         self.result.documents += 1;
-        let place = place(id).filter(|(prefix, ..)| self.prefixes.iter().any(|own| own == prefix));
-        let known = place.and_then(|(_, partition, offset)| Some((partition, offset, *self.extents.get(&partition)?)));
-        let Some((partition, offset, Extent { start, end, .. })) = known else { return self.unknown(id) };
-        if offset < start {
+        let Some((prefix, partition, offset)) = place(id) else { return self.unknown(id) };
+        if !self.prefixes.iter().any(|own| own == prefix) {
+            match is_log(prefix) {
+                true => self.result.of_other_logs += 1,
+                false => self.unknown(id),
+            }
+            return;
+        }
+        let Some(Extent { start, end, .. }) = self.extents.get(&partition).copied() else { return self.unknown(id) };
+        let is_new = if offset < start {
             self.result.older += 1;
+            true
         } else if offset >= end {
-            self.result.newer += 1;
+            self.newer.entry(partition).or_default().insert(offset)
         } else if !self.expected.get(&partition).is_some_and(|set| set.contains(offset)) {
-            self.unknown(id);
-        } else if !self.seen.entry(partition).or_default().insert(offset) {
+            self.result.without_event += 1;
+            true
+        } else {
+            self.seen.entry(partition).or_default().insert(offset)
+        };
+        if !is_new {
             self.result.twice += 1;
             if self.result.twice_examples.len() < EXAMPLES_MAX {
                 self.result.twice_examples.push(id.to_owned());
@@ -95,7 +112,18 @@ impl<'a> Found<'a> {
         }
     }
 
-    pub(super) fn end(mut self) -> Searchable {
+    /// The result, with the ends that the topic has now.
+    pub(super) fn end(mut self, ends: &BTreeMap<u32, u64>) -> Searchable {
+        for (partition, newer) in std::mem::take(&mut self.newer) {
+            let end = ends.get(&partition).copied().unwrap_or(0);
+            for offset in newer.iter() {
+                match offset < end {
+                    true => self.result.newer += 1,
+                    // The topic has lost its end, or it is not the topic that the documents are of.
+                    false => self.unknown(&format!("{}-{partition}-{offset}", self.prefixes[0])),
+                }
+            }
+        }
         let nothing = OffsetSet::default();
         for (partition, expected) in self.expected {
             let seen = self.seen.get(partition).unwrap_or(&nothing);
@@ -109,6 +137,11 @@ impl<'a> Found<'a> {
     }
 }
 
+/// Whether it can be the identity of a log or topic.
+fn is_log(prefix: &str) -> bool {
+    prefix.len() == 16 && prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Prefix, partition and offset of an id.
 fn place(id: &str) -> Option<(&str, u32, u64)> {
     let (rest, offset) = id.rsplit_once('-')?;
@@ -120,48 +153,61 @@ fn place(id: &str) -> Option<(&str, u32, u64)> {
 mod tests {
     use super::*;
 
-    /// Scenario: ids by a prefix that was given and by log, one in two shards, one missing, of deleted and of later events, of another topic, and
-    /// texts that are no ids of ours.
+    fn set(offsets: impl IntoIterator<Item = u64>) -> OffsetSet {
+        let mut set = OffsetSet::default();
+        offsets.into_iter().for_each(|offset| drop(set.insert(offset)));
+        set
+    }
+
+    /// Scenario: ids by a prefix that was given and by log, one in two shards, one missing, of deleted and of later events, of
+    /// an offset without an event, of another log, of another topic, and texts that are no ids of ours.
     /// Guarantees: each is counted as what it is, and the missing offsets are named.
     #[test]
     fn ids_are_told_apart() {
-        let mut expected = BTreeMap::from([(0, OffsetSet::default()), (1, OffsetSet::default())]);
-        for offset in 10..20 {
-            expected.get_mut(&0).expect("made above").insert(offset);
-        }
-        expected.get_mut(&1).expect("made above").insert(5);
+        let expected = BTreeMap::from([(0, set(10..20)), (1, set([5]))]);
         let partitions = [Extent { partition: 0, start: 10, end: 20 }, Extent { partition: 1, start: 0, end: 7 }];
         let mut found = Found::new(0xab, Some("a-topic"), &partitions, &expected);
         for offset in (10..20).filter(|offset| !(13..=15).contains(offset)) {
             found.add(&format!("a-topic-0-{offset}"));
         }
-        for id in ["00000000000000ab-1-5", "a-topic-0-10", "a-topic-0-9", "a-topic-0-20", "a-topic-1-6", "b-0-10"] {
+        let (log, other) = ("00000000000000ab-1-5", "00000000000000ac-0-10");
+        for id in [log, other, "a-topic-0-10", "a-topic-0-9", "a-topic-0-20", "a-topic-1-6", "b-0-10"] {
             found.add(id);
         }
         for id in ["", "x", "a-topic-2-1", "a-topic-0-x"] {
             found.add(id);
         }
-        let result = found.end();
-        assert_eq!((result.documents, result.found, result.missing), (17, 8, 3));
+        let result = found.end(&BTreeMap::from([(0, 21), (1, 7)]));
+        assert_eq!((result.documents, result.found, result.missing), (18, 8, 3));
         assert_eq!(result.missing_ranges, [(0, 13..=15)]);
-        assert_eq!((result.twice, result.older, result.newer, result.unknown), (1, 1, 1, 6));
+        assert_eq!((result.twice, result.older, result.newer, result.unknown), (1, 1, 1, 5));
+        assert_eq!((result.without_event, result.of_other_logs), (1, 1));
         assert_eq!(result.twice_examples, ["a-topic-0-10"]);
-        assert_eq!(result.unknown_examples[..2], ["a-topic-1-6", "b-0-10"]);
+        assert_eq!(result.unknown_examples[..2], ["b-0-10", ""]);
+    }
+
+    /// Scenario: documents beyond the end of the topic, of which it has reached some meanwhile.
+    /// Guarantees: those that it has not are of no event.
+    #[test]
+    fn what_is_newer_has_to_come() {
+        let expected = BTreeMap::from([(0, set(0..2))]);
+        let mut found = Found::new(0xab, None, &[Extent { partition: 0, start: 0, end: 2 }], &expected);
+        (0..6).for_each(|offset| found.add(&format!("00000000000000ab-0-{offset}")));
+        let result = found.end(&BTreeMap::from([(0, 4)]));
+        assert_eq!((result.found, result.missing, result.newer, result.unknown), (2, 0, 2, 2));
+        assert_eq!(result.unknown_examples, ["00000000000000ab-0-4", "00000000000000ab-0-5"]);
     }
 
     /// Scenario: documents whose ids begin with the topic's name, as an earlier topic of that name leaves them behind.
     /// Guarantees: they prove nothing of this one.
     #[test]
     fn names_of_topics_are_no_identity() {
-        let mut offsets = OffsetSet::default();
-        (0..2).for_each(|offset| drop(offsets.insert(offset)));
-        let expected = BTreeMap::from([(0, offsets)]);
-        let partitions = [Extent { partition: 0, start: 0, end: 2 }];
-        let mut found = Found::new(0xab, None, &partitions, &expected);
+        let expected = BTreeMap::from([(0, set(0..2))]);
+        let mut found = Found::new(0xab, None, &[Extent { partition: 0, start: 0, end: 2 }], &expected);
         for id in ["events-0-0", "events-0-1"] {
             found.add(id);
         }
-        let result = found.end();
+        let result = found.end(&BTreeMap::from([(0, 2)]));
         assert_eq!((result.found, result.missing, result.unknown), (0, 2, 2));
     }
 }

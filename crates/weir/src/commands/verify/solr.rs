@@ -71,7 +71,7 @@ impl Collection {
                 uneven.extend(self.uneven(&mut shard).await);
             }
         }
-        Ok(Searchable { absent_collections: absent, uneven, ..found.end() })
+        Ok(Searchable { absent_collections: absent, uneven, ..found.end(&topic.ends_now().await?) })
     }
 
     /// The collections that the name stands for, and the names of those that are not there.

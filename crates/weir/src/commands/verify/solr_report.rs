@@ -32,6 +32,9 @@ pub(super) struct SolrReport {
     unknown_examples: Vec<String>,
     older_than_topic: u64,
     newer: u64,
+    /// At offsets that the topic has no event at.
+    without_event: u64,
+    of_other_logs: u64,
 }
 
 /// How many events may have no document.
@@ -67,6 +70,8 @@ impl SolrReport {
             unknown_examples: found.unknown_examples,
             older_than_topic: found.older,
             newer: found.newer,
+            without_event: found.without_event,
+            of_other_logs: found.of_other_logs,
         }
     }
 
@@ -122,6 +127,8 @@ impl SolrReport {
         for (count, what) in [
             (self.older_than_topic, "documents of events that the topic has deleted"),
             (self.newer, "documents of events that came meanwhile"),
+            (self.without_event, "documents of offsets without an event: compacted, or of a transaction that was aborted"),
+            (self.of_other_logs, "documents of other logs or topics, not looked at"),
         ] {
             if count > 0 {
                 say(&format!("note: {} {what}", grouped(count)));
@@ -191,6 +198,16 @@ mod tests {
             assert_eq!(verdict, Verdict::NotProven);
             assert!(text.contains("ABSENT") && text.contains("logs-2026-11-23"), "{text}");
         }
+    }
+
+    /// Scenario: besides what there is to be, documents of compacted offsets, of deleted events and of other topics.
+    /// Guarantees: they are told, and are no difference.
+    #[test]
+    fn what_is_of_others_is_no_difference() {
+        let found = Searchable { older: 3, newer: 4, without_event: 5, of_other_logs: 6, ..some(10, 0) };
+        let (verdict, text) = report(LeftOut::Events(0), found);
+        assert_eq!(verdict, Verdict::Proven);
+        assert_eq!(text.matches("note: ").count(), 4, "{text}");
     }
 
     /// Scenario: a follower lacks two documents of its shard, another one does not answer.
