@@ -230,12 +230,7 @@ impl StatusCollector {
             });
             by_group.collect::<Vec<_>>()
         };
-        counters(
-            encoder,
-            "group_dropped_events",
-            "Events left out on purpose",
-            by("reason", |group| &group.dropped),
-        )?;
+        counters(encoder, "group_dropped_events", "Events left out on purpose", by("reason", |group| &group.dropped))?;
         counters(
             encoder,
             "group_faults",

@@ -67,7 +67,8 @@ fn what_retention_left_is_compared() {
     let over = over.expect("some reach over");
     fs::rename(over, &aside).expect("moved");
     let found = difference(&verify(broker, &out));
-    let missing = found["different"][0]["missing_lines"].as_u64().unwrap_or(0) + found["missing_events"].as_u64().unwrap_or(0);
+    let missing =
+        found["different"][0]["missing_lines"].as_u64().unwrap_or(0) + found["missing_events"].as_u64().unwrap_or(0);
     assert!((1..=lines(&aside)).contains(&missing), "{found}");
     fs::rename(&aside, over).expect("moved");
 
@@ -121,7 +122,11 @@ fn a_topic_that_lost_its_end_is_told() {
     let found = difference(&verify(broker, &out));
     let different = found["different"].as_array().expect("a list");
     let sum = |key: &str| different.iter().filter_map(|it| it[key].as_u64()).sum::<u64>();
-    assert_eq!((sum("extra_lines"), sum("missing_lines")), (u64::try_from(last.record_count).expect("some"), 0), "{found}");
+    assert_eq!(
+        (sum("extra_lines"), sum("missing_lines")),
+        (u64::try_from(last.record_count).expect("some"), 0),
+        "{found}"
+    );
     assert!(different.iter().all(|it| it["partition"] == 0 && it["not_narrowed"].is_null()), "{found}");
     assert!(!different[0]["extra_files"].as_array().expect("a list").is_empty(), "{found}");
 }

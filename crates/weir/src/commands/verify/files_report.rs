@@ -12,7 +12,7 @@ use crate::text::grouped;
 /// What the files have.
 #[derive(Serialize, Default)]
 pub(super) struct Files {
-    pub(super) url: String,
+    url: String,
     files: u64,
     bytes: u64,
     pub(super) lines: u64,
@@ -90,6 +90,10 @@ impl Files {
             others: listing.others,
             ..Self::default()
         }
+    }
+
+    pub(super) fn of_url(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
     }
 
     pub(super) fn overlaps(&mut self, count: u64, found: &[Overlap]) {

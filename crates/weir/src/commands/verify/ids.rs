@@ -63,10 +63,22 @@ pub(super) struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    pub(super) fn new(log: u64, id_prefix: Option<&str>, partitions: &[Extent], expected: &'a BTreeMap<u32, OffsetSet>) -> Self {
+    pub(super) fn new(
+        log: u64,
+        id_prefix: Option<&str>,
+        partitions: &[Extent],
+        expected: &'a BTreeMap<u32, OffsetSet>,
+    ) -> Self {
         let extents = partitions.iter().map(|extent| (extent.partition, *extent)).collect();
         let prefixes = std::iter::once(format!("{log:016x}")).chain(id_prefix.map(str::to_owned)).collect();
-        Self { prefixes, extents, expected, seen: BTreeMap::new(), newer: BTreeMap::new(), result: Searchable::default() }
+        Self {
+            prefixes,
+            extents,
+            expected,
+            seen: BTreeMap::new(),
+            newer: BTreeMap::new(),
+            result: Searchable::default(),
+        }
     }
 
     pub(super) fn add(&mut self, id: &str) {
@@ -155,7 +167,9 @@ mod tests {
 
     fn set(offsets: impl IntoIterator<Item = u64>) -> OffsetSet {
         let mut set = OffsetSet::default();
-        offsets.into_iter().for_each(|offset| drop(set.insert(offset)));
+        for offset in offsets {
+            set.insert(offset);
+        }
         set
     }
 

@@ -40,13 +40,13 @@ use std::sync::Arc;
 use self::claims::{Claim, Piece};
 use self::digest::Digest;
 use self::files::{Listing, Tree};
+use self::files_report::Files;
 use self::offsets::OffsetSet;
 use self::progress::Progress;
-use self::seam::{Fit, Seam, Seams, reaches_over};
-use self::files_report::Files;
 use self::report::{Report, TopicReport, Verdict};
+use self::seam::{Fit, Seam, Seams, reaches_over};
 use self::solr_report::{LeftOut, SolrReport};
-use self::topic::{Extent, Topic};
+use self::topic::Topic;
 use crate::cli::VerifyArgs;
 use crate::commands::{print, print_json};
 use crate::exit::{Exit, Failure};
@@ -134,8 +134,12 @@ async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
         None if args.selective => LeftOut::Some,
         count => LeftOut::Events(count.unwrap_or(0)),
     };
-    let files = args.hdfs.as_ref().zip(files).map(|(url, files)| Files { url: url.clone(), ..files });
-    let solr = args.solr.as_ref().zip(searchable).map(|(url, found)| SolrReport::new(url, found, left_out, args.solr_id_prefix.clone()));
+    let files = args.hdfs.as_ref().zip(files).map(|(url, files)| files.of_url(url));
+    let solr = args
+        .solr
+        .as_ref()
+        .zip(searchable)
+        .map(|(url, found)| SolrReport::new(url, found, left_out, args.solr_id_prefix.clone()));
     Ok(Report::new(topic_report, files, solr))
 }
 

@@ -68,10 +68,10 @@ pub(super) async fn compare(
         .map_err(|failure| failure.message)?;
     let left = Arc::new(Mutex::new(lines));
     let mut difference = Difference::default();
-    let (over, later): (Vec<_>, Vec<_>) =
+    let (over, later): (Vec<usize>, Vec<usize>) =
         piece.files.iter().partition(|index| reaches_over(&claims[**index], start));
     for index in later.iter().chain(&over) {
-        let (path, left) = (claims[**index].path(), Arc::clone(&left));
+        let (path, left) = (claims[*index].path(), Arc::clone(&left));
         let extra = tree.hashes(&path, move |hashes| {
             let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
             let mut extra = 0;
@@ -82,7 +82,7 @@ pub(super) async fn compare(
             Ok(extra)
         });
         let extra: u64 = extra.await?;
-        if reaches_over(&claims[**index], start) {
+        if reaches_over(&claims[*index], start) {
             continue;
         }
         difference.extra += extra;

@@ -98,12 +98,7 @@ impl Collection {
     }
 
     /// Reads the ids of a shard.
-    async fn read(
-        &self,
-        shard: &mut Shard,
-        found: &mut Found<'_>,
-        progress: &Progress,
-    ) -> Result<(), RequestError> {
+    async fn read(&self, shard: &mut Shard, found: &mut Found<'_>, progress: &Progress) -> Result<(), RequestError> {
         let mut cursor = "*".to_owned();
         loop {
             let path = format!(

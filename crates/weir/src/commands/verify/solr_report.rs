@@ -127,7 +127,10 @@ impl SolrReport {
         for (count, what) in [
             (self.older_than_topic, "documents of events that the topic has deleted"),
             (self.newer, "documents of events that came meanwhile"),
-            (self.without_event, "documents of offsets without an event: compacted, or of a transaction that was aborted"),
+            (
+                self.without_event,
+                "documents of offsets without an event: compacted, or of a transaction that was aborted",
+            ),
             (self.of_other_logs, "documents of other logs or topics, not looked at"),
         ] {
             if count > 0 {
@@ -214,7 +217,11 @@ mod tests {
     /// Guarantees: nothing is proven, and the text names both.
     #[test]
     fn replicas_have_to_be_even() {
-        let cores = vec![("http://a/s".to_owned(), Some(10)), ("http://b/s".to_owned(), Some(8)), ("http://c/s".to_owned(), None)];
+        let cores = vec![
+            ("http://a/s".to_owned(), Some(10)),
+            ("http://b/s".to_owned(), Some(8)),
+            ("http://c/s".to_owned(), None),
+        ];
         let uneven = vec![Uneven { collection: "logs".to_owned(), shard: "shard1".to_owned(), cores }];
         let (verdict, text) = report(LeftOut::Events(0), Searchable { uneven, ..some(10, 0) });
         assert_eq!(verdict, Verdict::NotProven);
