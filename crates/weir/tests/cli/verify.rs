@@ -22,9 +22,17 @@ pub(super) fn brokers() -> (IoThread, FakeCluster) {
 /// Runs an agent that makes events and keeps them in a channel, and one that writes all of them into files below `out`.
 pub(super) fn fill(folder: &Path, channel: &str, sink: &str) -> PathBuf {
     let out = folder.join("out");
+    // Lines of its own would have the time in them: two agents would make different ones.
+    let lines = (0..EVENTS).map(|n| {
+        // Severities in no order, and some more often: files of their directories then reach over each other.
+        let priority = 8 + (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % 11 % 8;
+        format!("<{priority}>Nov 23 12:00:00 host{} app: event {n}\n", n % 5)
+    });
+    let lines = write(folder, "lines.txt", &lines.collect::<String>());
     let made = format!(
         "[agent]\nname = 'edge'\n[sources.in]\ntype = 'generate'\nrate = 'unlimited'\nevents = {EVENTS}\n\
-         channels = ['c']\n[channels.c]\n{channel}"
+         input = '{}'\nchannels = ['c']\n[channels.c]\n{channel}",
+        lines.display()
     );
     let ended = Running::start(&[&write(folder, "edge.toml", &made)], &[]).end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
