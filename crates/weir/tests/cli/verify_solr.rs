@@ -158,3 +158,50 @@ fn aliases_and_busy_cores() {
     solr.script("logs_shard2_a/select", [busy(), busy(), busy()]);
     assert_eq!(told(&verify(&brokers, &solr, "all", &[]), 0)["found"], EVENTS);
 }
+
+/// Scenario: brokers and Solr want passwords; a configuration has them, with a selection behind an alias of daily collections
+/// and ids that begin with a name. Then a sink that is not there is named, and one of two.
+/// Guarantees: everything is taken from the configuration, what is given by hand goes before it, and without it nobody is let
+/// in; what cannot be told is a wrong command line.
+#[test]
+fn guarded_clusters_are_reached_by_their_configuration() {
+    let (thread, brokers) = brokers();
+    let (solr, folder) = (solr(&thread), folder());
+    fill(folder.path(), &brokers.bootstrap()[0], &solr, "");
+    let action = "action=CREATEALIAS&name=days&collections=logs";
+    ureq::get(format!("{}/admin/collections?{action}", solr.url())).call().expect("made");
+    brokers.require_password("correct horse");
+    solr.require("Basic dXNlcjpjb3JyZWN0IGhvcnNl");
+    let channel = kafka_channel(&brokers.bootstrap()[0]);
+    let sink = format!(
+        "type = 'solr'\nchannel = 'c'\nurls = ['{}']\nuser = 'user'\npassword = 'env:SECRET'\n\
+         collection = 'logs-%Y-%m-%d'\ncreate = {{ config_set = 'weir-syslog', alias = 'days' }}\n",
+        solr.url()
+    );
+    let config = format!(
+        "[agent]\nname = 'hub'\n[channels.c]\n{channel}\nsasl = {{ mechanism = 'PLAIN', user = 'user', \
+         password = 'env:SECRET' }}\n[sinks.one]\ngroup = 'one'\n{sink}"
+    );
+    let one = write(folder.path(), "one.toml", &config);
+    let two = write(folder.path(), "two.toml", &format!("{config}\n[sinks.two]\ngroup = 'other'\n{sink}"));
+    let run = |file: &Path, more: &[&str]| {
+        let mut command = weir(&["verify", "--json", "--config"]);
+        done(command.arg(file).args(more).env("SECRET", "correct horse"))
+    };
+    let report = run(&one, &[]);
+    assert_eq!(told(&report, 0)["found"], EVENTS);
+    assert_eq!(report.json()["solr"]["url"], format!("{}/days", solr.url()));
+    told(&run(&two, &["--sink", "two"]), 0);
+    solr.create("empty", 1);
+    told(&run(&one, &["--solr", &format!("{}/empty", solr.url())]), 4);
+    for (file, more, words) in [
+        (&one, &["--sink", "three"][..], "--sink three: the configuration has none"),
+        (&one, &["--channel", "three"][..], "--channel three: the configuration has none"),
+        (&two, &[][..], "say which with --sink"),
+    ] {
+        let done = run(file, more);
+        assert!(done.code == Some(2) && done.err.contains(words), "{words}: {:?} {}", done.code, done.err);
+    }
+    let refused = verify(&brokers, &solr, "logs", &[]);
+    assert_eq!(refused.code, Some(1), "{}{}", refused.out, refused.err);
+}

@@ -62,6 +62,10 @@ pub(super) fn open(url: &str, hadoop_conf: Option<&Path>, user: Option<&str>) ->
 }
 
 impl Tree {
+    pub(super) fn new(files: Arc<dyn FileSystem>, path: String) -> Self {
+        Self { files, path }
+    }
+
     /// Looks at every name below the folder. Memory: 150 bytes per file.
     pub(super) async fn list(&self) -> Result<Listing, Failure> {
         let mut listing = Listing::default();

@@ -124,13 +124,20 @@ impl Files {
         }
     }
 
-    pub(super) fn different(&mut self, partition: u32, piece: &Piece, difference: Result<Difference, String>) {
+    /// The same of a piece that differs.
+    pub(super) fn different(
+        &mut self,
+        partition: u32,
+        piece: &Piece,
+        start: u64,
+        difference: Result<Difference, String>,
+    ) {
         let (difference, not_narrowed) = match difference {
             Ok(difference) => (difference, None),
             Err(why) => (Difference::default(), Some(why)),
         };
         self.different.push(DifferenceReport {
-            range: Range { partition, first: piece.first, last: piece.last },
+            range: Range { partition, first: piece.first.max(start), last: piece.last },
             files: piece.files.len(),
             lines_in_topic: piece.in_topic.lines,
             lines_in_files: piece.in_files.lines,

@@ -13,10 +13,12 @@
 //!   all are, topic and files are compared as a whole.
 //! - *documents*: an id is `<log>-<partition>-<offset>`, where the log is the identity of the topic: a topic that was deleted
 //!   and made again has another one, so that old documents are not taken for new ones. Ids are read shard by shard, so that
-//!   one in two shards is seen. Which events a sink selects nobody can tell from here: a selection is proven by its size, or not at all.
+//!   one in two shards is seen. Which events a sink selects nobody can tell from here: a selection is proven by its size, or
+//!   not at all.
 //!
 //! The topic is what it was at the beginning, after the files were listed. What its retention deleted cannot be compared,
-//! and is said. Memory: 200 bytes per file; with Solr two bits per offset.
+//! and is said. Memory: 200 bytes per file; 80 bytes per line of files that reach over the oldest offset, 320 MB at most; with
+//! Solr two bits per offset.
 
 mod bodies;
 mod claims;
@@ -32,6 +34,7 @@ mod report;
 mod seam;
 mod solr;
 mod solr_report;
+mod target;
 mod topic;
 
 use std::collections::BTreeMap;
@@ -46,6 +49,7 @@ use self::progress::Progress;
 use self::report::{Report, TopicReport, Verdict};
 use self::seam::{Fit, Seam, Seams, reaches_over};
 use self::solr_report::{LeftOut, SolrReport};
+use self::target::Target;
 use self::topic::Topic;
 use crate::cli::VerifyArgs;
 use crate::commands::{print, print_json};
@@ -59,10 +63,6 @@ const SEAM_UNCLEAR: &str = "every line of the topic is in the files, but some fi
 
 /// Runs the command.
 pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Failure> {
-    if args.hdfs.is_none() && args.solr.is_none() {
-        let message = "nothing to compare the topic with: give --hdfs, --solr or both".to_owned();
-        return Err(Failure { exit: Exit::Usage, message });
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because("the runtime did not start", &error))?;
     let report = runtime.block_on(compare(args))?;
@@ -94,39 +94,36 @@ struct Read {
 }
 
 async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
-    let collection = args.solr.as_deref();
-    let collection =
-        collection.map(|url| solr::open(url, &args.solr_key, args.solr_id_prefix.as_deref())).transpose()?;
-    let tree = args.hdfs.as_deref();
-    let tree = tree.map(|url| files::open(url, args.hadoop_conf.as_deref(), args.user.as_deref())).transpose()?;
+    let target = Target::of(args)?;
+    let (tree, collection) = (target.tree.as_ref(), target.collection.as_ref());
     let progress = Arc::new(Progress::default());
     let _shown = progress.show();
     // Before the ends of the topic are asked for: so no file is newer than they.
-    let listing = match &tree {
-        Some(tree) => Some(tree.list().await?),
+    let listing = match tree {
+        Some((_, tree)) => Some(tree.list().await?),
         None => None,
     };
-    let topic = Topic::open(&args.brokers, &args.topic).await?;
+    let topic = Topic::open(target.cluster.clone(), &target.topic).await?;
     let claims = listing.as_ref().map(|listing| listing.claims.as_slice()).unwrap_or_default();
     let mut pieces = claims::pieces(claims, topic.log, &topic.starts());
-    let seams = match &tree {
-        Some(tree) => Seams::read(tree, claims, &topic, &mut pieces).await,
+    let seams = match tree {
+        Some((_, tree)) => Seams::read(tree, claims, &topic, &mut pieces).await,
         None => Seams::default(),
     };
     let contents = async {
-        match &tree {
-            Some(tree) => contents::read(tree, claims, &topic, &seams, &progress).await,
+        match tree {
+            Some((_, tree)) => contents::read(tree, claims, &topic, &seams, &progress).await,
             None => Vec::new(),
         }
     };
     let (read, contents) = tokio::join!(read(&topic, &mut pieces, &seams, collection.is_some(), &progress), contents);
     let read = read?;
-    let searchable = match &collection {
-        Some(collection) => Some(collection.compare(&topic, &read.offsets, &progress).await?),
+    let searchable = match collection {
+        Some((_, collection)) => Some(collection.compare(&topic, &read.offsets, &progress).await?),
         None => None,
     };
-    let files = match (&tree, listing) {
-        (Some(tree), Some(listing)) => Some(judge(&topic, tree, &listing, pieces, &contents, &seams, &read).await),
+    let files = match (tree, listing) {
+        (Some((_, tree)), Some(listing)) => Some(judge(&topic, tree, &listing, pieces, &contents, &seams, &read).await),
         _ => None,
     };
     let topic_report = TopicReport::of(&topic, &read);
@@ -134,12 +131,10 @@ async fn compare(args: &VerifyArgs) -> Result<Report, Failure> {
         None if args.selective => LeftOut::Some,
         count => LeftOut::Events(count.unwrap_or(0)),
     };
-    let files = args.hdfs.as_ref().zip(files).map(|(url, files)| files.of_url(url));
-    let solr = args
-        .solr
-        .as_ref()
-        .zip(searchable)
-        .map(|(url, found)| SolrReport::new(url, found, left_out, args.solr_id_prefix.clone()));
+    let files = tree.zip(files).map(|((url, _), files)| files.of_url(url));
+    let solr = collection.zip(searchable).map(|((url, collection), found)| {
+        SolrReport::new(url, found, left_out, collection.id_prefix().map(str::to_owned))
+    });
     Ok(Report::new(topic_report, files, solr))
 }
 
@@ -243,7 +238,7 @@ async fn judge(
                         true => narrow::compare(topic, tree, claims, *partition, piece).await,
                         false => Err(format!("{NARROWED_MAX} others are")),
                     };
-                    files.different(*partition, piece, difference);
+                    files.different(*partition, piece, start, difference);
                 }
             }
         }
@@ -297,7 +292,7 @@ mod tests {
     async fn a_difference_that_cannot_be_narrowed_is_told() {
         let brokers = FakeCluster::start(1).await;
         brokers.create_topic("events", 1);
-        let topic = Topic::open(&brokers.bootstrap()[0], "events").await.expect("a topic");
+        let topic = Topic::open(weir_kafka::ClusterOptions::new(brokers.bootstrap()), "events").await.expect("a topic");
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("file://{}", folder.path().display());
         let tree = files::open(&url, None, None).expect("a folder");

@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use weir_solr::{Client, ClientOptions, CollectionState, ErrorClass, RequestError, ShardState};
+use weir_solr::{Client, CollectionState, ErrorClass, RequestError, ShardState};
 
 use super::ids::{Found, Searchable, Uneven};
 use super::offsets::OffsetSet;
 use super::progress::Progress;
 use super::topic::Topic;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 /// 30 bytes an id: 300 KiB an answer.
 const ROWS: usize = 10_000;
-/// The first page of a cold core has it sort all of its ids.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// What no core of a shard answers is asked again so often, half a minute in all: a leader that dies is replaced by then.
 const ATTEMPTS_MAX: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(250);
@@ -37,19 +35,15 @@ struct Shard {
     cores: Vec<String>,
 }
 
-/// The collection that `url` names: `http://host:8983/solr/events`.
-pub(super) fn open(url: &str, key: &str, id_prefix: Option<&str>) -> Result<Collection, Failure> {
-    let wrong = |what: &str| Failure { exit: Exit::Usage, message: format!("--solr {url}: {what}") };
-    let (base, name) = url.trim_end_matches('/').rsplit_once('/').ok_or_else(|| wrong("is no URL"))?;
-    if !base.contains("://") || base.ends_with('/') || name.is_empty() || name == "solr" {
-        return Err(wrong("expected http://HOST:PORT/solr/COLLECTION"));
-    }
-    let options = ClientOptions { request_timeout: PATIENCE, ..ClientOptions::new([base.to_owned()]) };
-    let client = Client::new(options).map_err(|error| wrong(&error.to_string()))?;
-    Ok(Collection { client, name: name.to_owned(), key: key.to_owned(), id_prefix: id_prefix.map(str::to_owned) })
-}
-
 impl Collection {
+    pub(super) fn new(client: Client, name: &str, key: &str, id_prefix: Option<String>) -> Self {
+        Self { client, name: name.to_owned(), key: key.to_owned(), id_prefix }
+    }
+
+    pub(super) fn id_prefix(&self) -> Option<&str> {
+        self.id_prefix.as_deref()
+    }
+
     /// Reads every id, core by core: a search over all shards would hide an id that is in two. Of each shard one core is
     /// read; the others must have as many documents.
     pub(super) async fn compare(
@@ -194,19 +188,4 @@ impl Shard {
 /// Cursors are base64.
 fn escaped(cursor: &str) -> String {
     cursor.replace('%', "%25").replace('+', "%2B").replace('/', "%2F").replace('=', "%3D").replace('&', "%26")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Scenario: addresses of collections, right and wrong.
-    /// Guarantees: the wrong ones are refused before anybody is asked.
-    #[test]
-    fn addresses_are_checked() {
-        assert!(open("http://localhost:8983/solr/events/", "id", None).is_ok());
-        for url in ["events", "http://localhost:8983", "http://localhost:8983/solr", "localhost/solr/x"] {
-            assert!(open(url, "id", None).is_err(), "{url}");
-        }
-    }
 }

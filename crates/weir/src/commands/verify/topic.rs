@@ -35,9 +35,10 @@ pub(super) struct Extent {
 }
 
 impl Topic {
-    pub(super) async fn open(brokers: &str, name: &str) -> Result<Self, Failure> {
+    pub(super) async fn open(options: ClusterOptions, name: &str) -> Result<Self, Failure> {
         let failed = |what: String| move |error: weir_kafka::ClusterError| Failure::because(&what, &error);
-        let cluster = Cluster::connect(ClusterOptions::new(brokers.split(',').map(str::trim))).await;
+        let brokers = options.bootstrap.join(", ");
+        let cluster = Cluster::connect(options).await;
         let cluster = cluster.map_err(failed(format!("no broker of {brokers} can be used")))?;
         let found = cluster.topic(name).await.map_err(failed(format!("topic {name} cannot be used")))?;
         let log = weir_connectors::kafka::channel::topic_identity(
