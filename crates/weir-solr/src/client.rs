@@ -112,7 +112,15 @@ impl Client {
         self.ask(Method::GET, path, None, PATIENCE_SHORT).await
     }
 
-    /// The same for what takes a while, such as making a collection.
+    /// GET of `path` behind `address`, the base address of a node or a core: for what only that one can say.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn get_from(&self, address: &str, path: &str) -> Result<Value, RequestError> {
+        self.send(self.inner.http.get(format!("{address}{path}")), address).await
+    }
+
+    /// [`Client::get`] for what takes a while, such as making a collection.
     ///
     /// # Errors
     /// [`RequestError`] of the node asked last.

@@ -82,26 +82,44 @@ pub(crate) struct RunArgs {
 #[command(
     after_help = "Files are found by the offsets in their names and compared by content: text and JSON lines, as they
 are or with gzip, zstd or bzip2. A difference is narrowed down to offsets and files. Documents are
-found by their ids, LOG-PARTITION-OFFSET. What is not yet delivered counts as missing: wait until
-`weir status` shows no backlog. Nothing is changed anywhere.
+found by their ids, LOG-PARTITION-OFFSET, as the sink makes them unless told otherwise. What is not yet
+delivered counts as missing: wait until `weir status` shows no backlog. Nothing is changed anywhere.
 
-Exit code 0: proven. 4: a difference. 1: something could not be read.
+Where the sink of Solr selects, samples or has dead letters, --left-out gives the sum of what it counts
+as dropped and dead-lettered (`weir status --json`, its group, over all agents and starts): then the
+selection is proven by its size. --selective without it compares what is there and proves nothing about
+what is not; the last line says so.
+
+Exit code 0: proven, or with --selective no difference. 4: a difference, something that could not be
+compared, or nothing to compare. 1: something could not be read.
 
 Examples:
+  weir verify --config hub.toml
+  weir verify --config hub.toml --channel edges --sink archive --sink search --left-out 1250
   weir verify --brokers localhost:9092 --topic events --hdfs hdfs://namenode:8020/events
   weir verify --brokers localhost:9092 --topic events --hdfs /events --hadoop-conf /etc/hadoop/conf \\
-              --solr http://localhost:8983/solr/events --selective --json"
+              --solr http://localhost:8983/solr/events --left-out 1250 --json"
 )]
 pub(crate) struct VerifyArgs {
     /// Where the events come from
     #[arg(long, value_parser = ["kafka"], default_value = "kafka")]
     pub(crate) from: String,
+    /// Configuration of the agent with the sinks: brokers, topic, HDFS, Solr, and who it is to them are taken from it.
+    /// What is given by other options goes before it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
+    /// Its channel of type kafka, if there are several
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(crate) channel: Option<String>,
+    /// Its sinks of type hdfs and solr, if not the only ones of the channel
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(crate) sink: Vec<String>,
     /// HOST:PORT of brokers, with commas between
-    #[arg(long, value_name = "BROKERS")]
-    pub(crate) brokers: String,
+    #[arg(long, value_name = "BROKERS", required_unless_present = "config")]
+    pub(crate) brokers: Option<String>,
     /// The topic
-    #[arg(long)]
-    pub(crate) topic: String,
+    #[arg(long, required_unless_present = "config")]
+    pub(crate) topic: Option<String>,
     /// Folder of the files: hdfs://HOST:PORT/PATH, webhdfs://HOST:PORT/PATH, file:///PATH, or /PATH of the configured HDFS
     #[arg(long, value_name = "URL")]
     pub(crate) hdfs: Option<String>,
@@ -114,12 +132,20 @@ pub(crate) struct VerifyArgs {
     /// Collection or alias: http://HOST:PORT/solr/COLLECTION
     #[arg(long, value_name = "URL")]
     pub(crate) solr: Option<String>,
-    /// The field of ids
-    #[arg(long, value_name = "FIELD", default_value = "id")]
-    pub(crate) solr_key: String,
-    /// Solr is given a selection: events without a document are counted and are no difference
-    #[arg(long, requires = "solr")]
+    /// The field of ids; id if absent
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) solr_key: Option<String>,
+    /// What ids begin with instead of the log id of the topic, where the sink's `id` says so: netmeta of
+    /// netmeta-%{weir.partition}-%{weir.offset}
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) solr_id_prefix: Option<String>,
+    /// Solr is given a selection, nobody knows how much: events without a document are no difference, and only what is
+    /// there is checked
+    #[arg(long)]
     pub(crate) selective: bool,
+    /// So many events have no document, since the sink dropped them or put them into dead letters: as many must be missing
+    #[arg(long, value_name = "EVENTS")]
+    pub(crate) left_out: Option<u64>,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

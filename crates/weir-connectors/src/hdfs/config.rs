@@ -234,6 +234,21 @@ impl HdfsSpec {
     }
 }
 
+/// The file system that a sink of this type writes to, and the folder that all of its files are below, for tools that look at
+/// what the sink did. Its client is made on `io`; it has connected to nobody yet.
+///
+/// # Errors
+/// [`StartError`] if there is no way to the file system, or an option is wrong.
+pub fn hdfs_tree(sink: &ComponentConfig, io: &IoThread) -> Result<(Arc<dyn FileSystem>, String), StartError> {
+    let mut diagnostics = Diagnostics::new();
+    let Some(spec) = HdfsSpec::from_options(&sink.options, &mut diagnostics) else {
+        return Err(StartError::plain(format!("sink {}: {}", sink.name, diagnostics.render(false))));
+    };
+    let template = spec.tree.named_template(&sink.name)?;
+    let file_system = spec.connection.file_system(&sink.name, io, Faults::default())?;
+    Ok((file_system, template.root().to_string_lossy().into_owned()))
+}
+
 fn layout(options: &Options) -> Layout {
     let compression = match options.choice("sequence_compression") {
         "record" => SequenceCompression::Record,

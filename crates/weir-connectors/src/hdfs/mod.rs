@@ -49,4 +49,4 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use config::hdfs_sink_type;
+pub use config::{hdfs_sink_type, hdfs_tree};

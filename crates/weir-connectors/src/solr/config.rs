@@ -1,7 +1,8 @@
 //! Options to specification.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_config::{ComponentConfig, ComponentKind, Diagnostics, Options, Secret, TypeSpec};
 use weir_engine::registry::SinkType;
@@ -177,6 +178,52 @@ fn login(options: &Options, diagnostics: &mut Diagnostics) -> Option<LoginSpec> 
     }
 }
 
+/// A client as a sink of this type has it, for tools that look at what the sink did: `urls` instead of the sink's own, if
+/// there are some, and with more or less patience.
+///
+/// # Errors
+/// [`StartError`] if certificates or secrets cannot be read, or an option is wrong.
+pub fn solr_client(
+    sink: &ComponentConfig,
+    urls_instead: Option<Vec<String>>,
+    request_timeout: Duration,
+) -> Result<Client, StartError> {
+    let mut diagnostics = Diagnostics::new();
+    let urls = urls_instead.or_else(|| urls(&sink.options, &mut diagnostics));
+    let login = login(&sink.options, &mut diagnostics);
+    let (Some(urls), Some(login)) = (urls, login) else {
+        return Err(StartError::plain(format!("sink {}: {}", sink.name, diagnostics.render(false))));
+    };
+    let options = ClientOptions { request_timeout, ..ClientOptions::new(urls) };
+    client(&sink.name, options, &login, sink.options.path_opt("ca"))
+}
+
+/// Reads certificates and secrets, and makes a client with them.
+fn client(
+    name: &str,
+    mut options: ClientOptions,
+    login: &LoginSpec,
+    authorities: Option<&Path>,
+) -> Result<Client, StartError> {
+    let read = |path: &Path| std::fs::read_to_string(path);
+    if let Some(ca) = authorities {
+        let text = read(ca).map_err(|error| {
+            StartError::new(format!("sink {name}: the certificates in {} cannot be read", ca.display()), error)
+        })?;
+        options.authorities_pem = Some(text);
+    }
+    options.login = match login {
+        LoginSpec::Nobody => Login::Nobody,
+        LoginSpec::Bearer { file } => Login::Bearer { file: file.clone() },
+        LoginSpec::Basic { user, password } => {
+            let text = password.resolve(&|name| std::env::var(name).ok(), &read);
+            let text = text.map_err(|error| StartError::new(format!("sink {name}: no password"), error))?;
+            Login::Basic { user: user.clone(), password: text.expose().to_owned() }
+        }
+    };
+    Client::new(options).map_err(|error| StartError::new(format!("sink {name}: no client for Solr"), error))
+}
+
 /// A checked sink.
 #[derive(Clone, Debug)]
 pub(super) struct SolrSinkSpec {
@@ -192,29 +239,6 @@ pub(super) struct SolrSinkSpec {
     pub(super) in_flight_bytes: usize,
 }
 
-impl SolrSinkSpec {
-    fn client(&self, name: &str) -> Result<Client, StartError> {
-        let read = |path: &std::path::Path| std::fs::read_to_string(path);
-        let mut options = self.client.clone();
-        if let Some(ca) = &self.ca {
-            let text = read(ca).map_err(|error| {
-                StartError::new(format!("sink {name}: the certificates in {} cannot be read", ca.display()), error)
-            })?;
-            options.authorities_pem = Some(text);
-        }
-        options.login = match &self.login {
-            LoginSpec::Nobody => Login::Nobody,
-            LoginSpec::Bearer { file } => Login::Bearer { file: file.clone() },
-            LoginSpec::Basic { user, password } => {
-                let text = password.resolve(&|name| std::env::var(name).ok(), &read);
-                let text = text.map_err(|error| StartError::new(format!("sink {name}: no password"), error))?;
-                Login::Basic { user: user.clone(), password: text.expose().to_owned() }
-            }
-        };
-        Client::new(options).map_err(|error| StartError::new(format!("sink {name}: no client for Solr"), error))
-    }
-}
-
 impl SinkSpec for SolrSinkSpec {
     /// Documents in flight, a copy of them in requests, and those of one delivery being written.
     fn memory_bytes(&self) -> u64 {
@@ -224,7 +248,7 @@ impl SinkSpec for SolrSinkSpec {
     /// One lane: it writes documents many times faster than Solr indexes them. Solr need not answer yet: what cannot be
     /// sent waits in the channel.
     fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
-        let client = self.client(&context.name)?;
+        let client = client(&context.name, self.client.clone(), &self.login, self.ca.as_deref())?;
         Ok(vec![Box::new(SolrSink::new(&context.name, self.clone(), client))])
     }
 }

@@ -44,4 +44,4 @@ mod template;
 mod tests;
 mod upkeep;
 
-pub use config::solr_sink_type;
+pub use config::{solr_client, solr_sink_type};

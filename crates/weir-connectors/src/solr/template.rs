@@ -1,4 +1,4 @@
-//! Texts with places for what an event carries: `%{host}`, `%{body}`, `netmeta-%{weir.partition}-%{weir.offset}`.
+//! Texts with places for what an event carries: `%{host}`, `%{body}`, `%{weir.channel}-%{weir.partition}-%{weir.offset}`.
 
 use std::borrow::Cow;
 

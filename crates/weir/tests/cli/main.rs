@@ -10,3 +10,5 @@ mod run;
 mod send;
 mod support;
 mod verify;
+mod verify_solr;
+mod verify_topic;

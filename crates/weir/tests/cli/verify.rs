@@ -9,10 +9,10 @@ use weir_kafka::fake::FakeCluster;
 
 use crate::support::{Done, Running, done, eventually, folder, status, weir, write};
 
-const EVENTS: u64 = 20_000;
+pub(super) const EVENTS: u64 = 20_000;
 
 /// Brokers in this process with a topic, and the thread they live on.
-fn brokers() -> (IoThread, FakeCluster) {
+pub(super) fn brokers() -> (IoThread, FakeCluster) {
     let thread = IoThread::start("brokers").expect("a thread");
     let brokers = thread.wait_for(FakeCluster::start(1)).expect("brokers");
     brokers.create_topic("events", 3);
@@ -20,11 +20,19 @@ fn brokers() -> (IoThread, FakeCluster) {
 }
 
 /// Runs an agent that makes events and keeps them in a channel, and one that writes all of them into files below `out`.
-fn fill(folder: &Path, channel: &str, sink: &str) -> PathBuf {
+pub(super) fn fill(folder: &Path, channel: &str, sink: &str) -> PathBuf {
     let out = folder.join("out");
+    // Lines of its own would have the time in them: two agents would make different ones.
+    let lines = (0..EVENTS).map(|n| {
+        // Severities in no order, and some more often: files of their directories then reach over each other.
+        let priority = 8 + (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % 11 % 8;
+        format!("<{priority}>Nov 23 12:00:00 host{} app: event {n}\n", n % 5)
+    });
+    let lines = write(folder, "lines.txt", &lines.collect::<String>());
     let made = format!(
         "[agent]\nname = 'edge'\n[sources.in]\ntype = 'generate'\nrate = 'unlimited'\nevents = {EVENTS}\n\
-         channels = ['c']\n[channels.c]\n{channel}"
+         input = '{}'\nchannels = ['c']\n[channels.c]\n{channel}",
+        lines.display()
     );
     let ended = Running::start(&[&write(folder, "edge.toml", &made)], &[]).end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -43,17 +51,17 @@ fn fill(folder: &Path, channel: &str, sink: &str) -> PathBuf {
     out
 }
 
-fn kafka_channel(broker: &str) -> String {
+pub(super) fn kafka_channel(broker: &str) -> String {
     format!("type = 'kafka'\nbrokers = ['{broker}']\ntopic = 'events'\nstart = 'earliest'")
 }
 
-fn verify(broker: &str, out: &Path) -> Done {
+pub(super) fn verify(broker: &str, out: &Path) -> Done {
     let url = format!("file://{}", out.display());
     done(&mut weir(&["verify", "--brokers", broker, "--topic", "events", "--json", "--hdfs", &url]))
 }
 
 /// All finished files, in order.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -67,7 +75,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn difference(report: &Done) -> Value {
+pub(super) fn difference(report: &Done) -> Value {
     assert_eq!(report.code, Some(4), "{}{}", report.out, report.err);
     let report = report.json();
     assert_eq!(report["is_proven"], false);

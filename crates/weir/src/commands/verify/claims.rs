@@ -6,6 +6,8 @@ use super::digest::Digest;
 
 const LOG_DIGITS: usize = 16;
 const OFFSET_DIGITS: usize = 20;
+/// What Hadoop puts beside a file of a mounted folder: `.NAME.crc`.
+const CHECKSUM_SUFFIX: &str = ".crc";
 
 /// A finished file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,10 +34,15 @@ impl Claim {
     }
 }
 
+/// Whether somebody is writing a file of this name: our sinks, or `hdfs dfs -put`.
+pub(super) fn is_in_progress(name: &str) -> bool {
+    name.ends_with(".tmp") || name.ends_with("._COPYING_")
+}
+
 /// Reads a name: `events.00f1e2d3c4b5a697-0.00000000000000001200-00000000000000001999.log`, with any prefix. Gives log,
 /// partition, first and last offset; `None` for anything else.
 pub(super) fn parse(name: &str) -> Option<(u64, u32, u64, u64)> {
-    if name.ends_with(".tmp") {
+    if is_in_progress(name) || (name.starts_with('.') && name.ends_with(CHECKSUM_SUFFIX)) {
         return None;
     }
     // Prefixes may have dots: the first place where the rest fits.
@@ -97,13 +104,20 @@ pub(super) struct Piece {
     pub(super) files: Vec<usize>,
     pub(super) in_topic: Digest,
     pub(super) in_files: Digest,
-    /// Not to be compared: files of it could not be read, or the topic has lost some of its records.
-    pub(super) is_unknown: bool,
+    /// Why it cannot be compared, if so.
+    pub(super) unknown: Option<String>,
 }
 
-/// The pieces of each partition, in order. A file is in exactly one.
-pub(super) fn pieces(claims: &[Claim], log: u64) -> BTreeMap<u32, Vec<Piece>> {
-    let mut sorted: Vec<usize> = (0..claims.len()).filter(|index| claims[*index].log == log).collect();
+/// Whether a file holds nothing but what the topic has deleted: `starts` are the oldest offsets of its partitions.
+pub(super) fn is_older(claim: &Claim, starts: &BTreeMap<u32, u64>) -> bool {
+    starts.get(&claim.partition).is_some_and(|start| claim.last < *start)
+}
+
+/// The pieces of each partition, in order. A file is in exactly one, but for [those that are older](is_older), which are in
+/// none: so files that reach over the oldest offset of a partition are all in the first of its pieces.
+pub(super) fn pieces(claims: &[Claim], log: u64, starts: &BTreeMap<u32, u64>) -> BTreeMap<u32, Vec<Piece>> {
+    let is_compared = |claim: &Claim| claim.log == log && !is_older(claim, starts);
+    let mut sorted: Vec<usize> = (0..claims.len()).filter(|index| is_compared(&claims[*index])).collect();
     sorted.sort_by_key(|index| (claims[*index].partition, claims[*index].first));
     let mut all: BTreeMap<u32, Vec<Piece>> = BTreeMap::new();
     for index in sorted {
@@ -120,7 +134,7 @@ pub(super) fn pieces(claims: &[Claim], log: u64) -> BTreeMap<u32, Vec<Piece>> {
                 files: vec![index],
                 in_topic: Digest::default(),
                 in_files: Digest::default(),
-                is_unknown: false,
+                unknown: None,
             }),
         }
     }
@@ -138,7 +152,8 @@ mod tests {
         Claim { log: 0xaa, partition, first, last, directory: directory.to_owned(), name, bytes: 1 }
     }
 
-    /// Scenario: names as the sinks document them, with prefixes that have dots, with agents in them; and others.
+    /// Scenario: names as the sinks document them, with prefixes that have dots, with agents in them; and others, such as those
+    /// of Hadoop's checksums and copies under way.
     /// Guarantees: ours are read, others are not.
     #[test]
     fn names_are_read() {
@@ -154,12 +169,17 @@ mod tests {
             assert_eq!(parse(&name), None, "{name}");
         }
         assert_eq!(parse(&format!("e.{}", tail.replace("1999", "1199"))), None);
+        for name in [format!(".events.{tail}.log.crc"), format!("events.{tail}.log._COPYING_")] {
+            assert_eq!(parse(&name), None, "{name}");
+        }
+        assert_eq!(parse(&format!("events.{tail}.crc")), read);
         let recovered = "events.00f1e2d3c4b5a697-0.00000000000000001200-recovered.log";
         assert_eq!(parse(recovered), None);
     }
 
-    /// Scenario: two directories that split the same offsets, then one alone; another partition; another log.
-    /// Guarantees: pieces end where no file reaches over, and each file is in one.
+    /// Scenario: two directories that split the same offsets, then one alone; another partition; another log; then the topic
+    /// has deleted what one of the files holds, and half of another.
+    /// Guarantees: pieces end where no file reaches over, and each file is in one, but for the older one.
     #[test]
     fn pieces_end_where_no_file_reaches_over() {
         let mut claims = vec![
@@ -170,12 +190,13 @@ mod tests {
             claim("/a", 1, 0, 3),
         ];
         claims.push(Claim { log: 1, ..claim("/a", 0, 0, 99) });
-        let found = pieces(&claims, 0xaa);
-        let of = |partition| -> Vec<_> {
+        let of = |partition: u32, start: u64| -> Vec<_> {
+            let found = pieces(&claims, 0xaa, &BTreeMap::from([(partition, start)]));
             found[&partition].iter().map(|piece| (piece.first, piece.last, piece.files.clone())).collect()
         };
-        assert_eq!(of(0), [(0, 19, vec![0, 1, 2]), (20, 29, vec![3])]);
-        assert_eq!(of(1), [(0, 3, vec![4])]);
+        assert_eq!(of(0, 0), [(0, 19, vec![0, 1, 2]), (20, 29, vec![3])]);
+        assert_eq!(of(0, 10), [(5, 19, vec![1, 2]), (20, 29, vec![3])]);
+        assert_eq!(of(1, 0), [(0, 3, vec![4])]);
         assert_eq!(overlaps(&claims, 9), (0, vec![]));
     }
 

@@ -5,19 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use weir_hdfs::configuration::{Cluster, Properties, Transport};
 use weir_hdfs::{FileSystem, HdfsError, HdfsErrorKind, LocalFileSystem, WebHdfs, WebHdfsOptions};
 
 use super::bodies;
-use super::claims::{Claim, parse};
-use super::digest::Digest;
-use super::progress::Progress;
+use super::claims::{Claim, is_in_progress, parse};
 use crate::exit::{Exit, Failure};
 
-/// Files read at once: one is decompressed while the next comes.
-const FILES_AT_ONCE: usize = 4;
 /// Pieces of a file that wait for its reader: 256 KiB each at most, as transports give them.
 const PIECES_MAX: usize = 8;
 
@@ -67,6 +62,10 @@ pub(super) fn open(url: &str, hadoop_conf: Option<&Path>, user: Option<&str>) ->
 }
 
 impl Tree {
+    pub(super) fn new(files: Arc<dyn FileSystem>, path: String) -> Self {
+        Self { files, path }
+    }
+
     /// Looks at every name below the folder. Memory: 150 bytes per file.
     pub(super) async fn list(&self) -> Result<Listing, Failure> {
         let mut listing = Listing::default();
@@ -90,7 +89,7 @@ impl Tree {
                         name: status.name,
                         bytes: status.bytes,
                     }),
-                    None if status.name.ends_with(".tmp") => listing.in_progress += 1,
+                    None if is_in_progress(&status.name) => listing.in_progress += 1,
                     // Markers and what lies beside our files, as Hadoop has it: not looked at.
                     None if status.name.starts_with(['.', '_']) => {}
                     None => listing.others += 1,
@@ -98,35 +97,6 @@ impl Tree {
             }
         }
         Ok(listing)
-    }
-
-    /// What is in each of `claims`, or why it cannot be read.
-    pub(super) async fn digests(&self, claims: &[Claim], progress: &Arc<Progress>) -> Vec<Result<Digest, String>> {
-        let permits = Arc::new(Semaphore::new(FILES_AT_ONCE));
-        let mut tasks = JoinSet::new();
-        for (index, claim) in claims.iter().enumerate() {
-            let (tree, path, permits, progress) =
-                (self.clone(), claim.path(), Arc::clone(&permits), Arc::clone(progress));
-            tasks.spawn(async move {
-                let _permit = permits.acquire_owned().await.expect("the semaphore is never closed");
-                let read = tree.hashes(&path, move |hashes| {
-                    let mut digest = Digest::default();
-                    hashes(&mut |hash| digest.add(hash)).map(|()| digest)
-                });
-                let result = read.await;
-                progress.files.add(1);
-                progress.lines.add(result.as_ref().map_or(0, |digest| digest.lines));
-                (index, result)
-            });
-        }
-        let mut found: Vec<Result<Digest, String>> = claims.iter().map(|_| Ok(Digest::default())).collect();
-        while let Some(done) = tasks.join_next().await {
-            match done {
-                Ok((index, result)) => found[index] = result,
-                Err(broken) => std::panic::resume_unwind(broken.into_panic()),
-            }
-        }
-        found
     }
 
     /// Gives `work` a function that calls another one with the hash of every line of the file, on a thread for it.

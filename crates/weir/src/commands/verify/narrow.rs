@@ -8,8 +8,8 @@ use super::claims::{Claim, Piece};
 use super::digest;
 use super::files::Tree;
 use super::progress::Progress;
+use super::seam::reaches_over;
 use super::topic::{Extent, Topic};
-use crate::exit::Failure;
 
 /// Lines of a piece that are compared one by one: 64 bytes each, 128 MB.
 const LINES_MAX: u64 = 2_000_000;
@@ -36,29 +36,41 @@ struct Line {
     offset: u64,
 }
 
-/// Compares a piece line by line; `None` if it is too large for that.
+/// Compares a piece line by line, as far as the topic has it. Of files that reach over the oldest offset nobody can tell
+/// whether a line is one too many.
+///
+/// # Errors
+/// Why that cannot be done: the piece is too large, retention or somebody else has taken what was there a moment ago.
 pub(super) async fn compare(
     topic: &Topic,
     tree: &Tree,
     claims: &[Claim],
     partition: u32,
     piece: &Piece,
-) -> Result<Option<Difference>, Failure> {
+) -> Result<Difference, String> {
     if piece.in_topic.lines > LINES_MAX {
-        return Ok(None);
+        return Err(format!("it has more than {LINES_MAX} lines"));
     }
     let mut lines: HashMap<u128, Line> = HashMap::new();
-    let extent = Extent { partition, start: piece.first, end: piece.last + 1 };
+    let Some(extent) = topic.partitions.iter().find(|extent| extent.partition == partition) else {
+        return Err("the topic has no such partition".to_owned());
+    };
+    // Files may claim more than there is: after an unclean election, say.
+    let Extent { start, end, .. } = *extent;
+    let extent = Extent { partition, start: piece.first.max(start), end: piece.last.saturating_add(1).min(end) };
     topic
         .read(&[extent], &Progress::default(), &mut |_, offset, body| {
             for line in digest::lines(body) {
                 lines.entry(digest::hash(line)).or_insert(Line { count: 0, offset }).count += 1;
             }
         })
-        .await?;
+        .await
+        .map_err(|failure| failure.message)?;
     let left = Arc::new(Mutex::new(lines));
     let mut difference = Difference::default();
-    for index in &piece.files {
+    let (over, later): (Vec<usize>, Vec<usize>) =
+        piece.files.iter().partition(|index| reaches_over(&claims[**index], start));
+    for index in later.iter().chain(&over) {
         let (path, left) = (claims[*index].path(), Arc::clone(&left));
         let extra = tree.hashes(&path, move |hashes| {
             let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +81,10 @@ pub(super) async fn compare(
             })?;
             Ok(extra)
         });
-        let extra: u64 = extra.await.map_err(Failure::new)?;
+        let extra: u64 = extra.await?;
+        if reaches_over(&claims[*index], start) {
+            continue;
+        }
         difference.extra += extra;
         if extra > 0 && difference.extra_files.len() < FILES_MAX {
             difference.extra_files.push((path, extra));
@@ -87,5 +102,5 @@ pub(super) async fn compare(
             ranges.push(*offset..=*offset);
         }
     }
-    Ok(Some(difference))
+    Ok(difference)
 }

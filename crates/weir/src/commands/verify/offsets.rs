@@ -35,7 +35,7 @@ impl OffsetSet {
     }
 
     /// In ascending order.
-    fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.blocks.iter().flat_map(|(block, words)| {
             words.iter().enumerate().flat_map(move |(index, word)| {
                 let first = block * BLOCK_OFFSETS + index as u64 * 64;

@@ -1,220 +1,191 @@
-//! The documents: which offsets are searchable.
+//! The documents: every id of a collection, core by core.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde_json::Value;
-use weir_solr::{Client, ClientOptions};
+use weir_solr::{Client, CollectionState, ErrorClass, RequestError, ShardState};
 
+use super::ids::{Found, Searchable, Uneven};
 use super::offsets::OffsetSet;
 use super::progress::Progress;
-use super::topic::{Extent, Topic};
-use crate::exit::{Exit, Failure};
+use super::topic::Topic;
+use crate::exit::Failure;
 
 /// 30 bytes an id: 300 KiB an answer.
 const ROWS: usize = 10_000;
-/// Examples of a kind.
-const EXAMPLES_MAX: usize = 5;
-const RANGES_MAX: usize = 10;
-
-/// What is in the collection, against the topic.
-#[derive(Default)]
-pub(super) struct Searchable {
-    pub(super) documents: u64,
-    /// Events of the topic that there is a document for.
-    pub(super) found: u64,
-    pub(super) missing: u64,
-    pub(super) missing_ranges: Vec<(u32, RangeInclusive<u64>)>,
-    /// Ids that are there more than once: in several shards.
-    pub(super) twice: u64,
-    pub(super) twice_examples: Vec<String>,
-    /// Ids that are none of the topic's.
-    pub(super) unknown: u64,
-    pub(super) unknown_examples: Vec<String>,
-    /// Of events that the topic has no more.
-    pub(super) older: u64,
-    /// Of events that came after `weir verify` began.
-    pub(super) newer: u64,
-}
+/// What no core of a shard answers is asked again so often, half a minute in all: a leader that dies is replaced by then.
+const ATTEMPTS_MAX: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// A collection behind its nodes.
 pub(super) struct Collection {
     client: Client,
     name: String,
     key: String,
+    /// What ids of the topic begin with besides its log.
+    id_prefix: Option<String>,
 }
 
-/// The collection that `url` names: `http://host:8983/solr/events`.
-pub(super) fn open(url: &str, key: &str) -> Result<Collection, Failure> {
-    let wrong = |what: &str| Failure { exit: Exit::Usage, message: format!("--solr {url}: {what}") };
-    let (base, name) = url.trim_end_matches('/').rsplit_once('/').ok_or_else(|| wrong("is no URL"))?;
-    if !base.contains("://") || base.ends_with('/') || name.is_empty() || name == "solr" {
-        return Err(wrong("expected http://HOST:PORT/solr/COLLECTION"));
-    }
-    let client = Client::new(ClientOptions::new([base.to_owned()])).map_err(|error| wrong(&error.to_string()))?;
-    Ok(Collection { client, name: name.to_owned(), key: key.to_owned() })
+/// A shard, and the cores that have it; the one to ask first, first.
+struct Shard {
+    collection: String,
+    name: String,
+    cores: Vec<String>,
 }
 
 impl Collection {
-    /// Reads every id, shard by shard: a search over all of them would hide an id that is in two.
+    pub(super) fn new(client: Client, name: &str, key: &str, id_prefix: Option<String>) -> Self {
+        Self { client, name: name.to_owned(), key: key.to_owned(), id_prefix }
+    }
+
+    pub(super) fn id_prefix(&self) -> Option<&str> {
+        self.id_prefix.as_deref()
+    }
+
+    /// Reads every id, core by core: a search over all shards would hide an id that is in two. Of each shard one core is
+    /// read; the others must have as many documents.
     pub(super) async fn compare(
         &self,
         topic: &Topic,
         offsets: &BTreeMap<u32, OffsetSet>,
         progress: &Progress,
     ) -> Result<Searchable, Failure> {
-        let failed = |what: &str, error: weir_solr::RequestError| {
+        let failed = |what: &str, error: RequestError| {
             Failure::new(format!("{what} of Solr collection {}: {}", self.name, error.chain()))
         };
-        let state = self.client.cluster_state(Some(&self.name)).await.map_err(|error| failed("the state", error))?;
-        let collections: Vec<_> = match state.aliases.get(&self.name) {
-            Some(collections) => collections.iter().filter_map(|name| state.collections.get(name)).collect(),
-            None => state.collections.get(&self.name).into_iter().collect(),
-        };
-        let mut found = Found::new(&topic.name, topic.log, &topic.partitions, offsets);
+        let (collections, absent) = self.collections().await.map_err(|error| failed("the state", error))?;
+        let mut uneven = Vec::new();
+        let mut found = Found::new(topic.log, self.id_prefix.as_deref(), &topic.partitions, offsets);
         for collection in &collections {
             for shard in &collection.shards {
-                let mut cursor = "*".to_owned();
-                loop {
-                    let path = format!(
-                        "/{}/select?q=*:*&fl={key}&sort={key}%20asc&rows={ROWS}&shards={}&cursorMark={}&wt=json&omitHeader=true",
-                        collection.name,
-                        shard.name,
-                        escaped(&cursor),
-                        key = self.key,
-                    );
-                    let answer = self.client.get(&path).await.map_err(|error| failed("the ids", error))?;
-                    let documents = answer["response"]["docs"].as_array().map(Vec::as_slice).unwrap_or_default();
-                    for document in documents {
-                        match document.get(&self.key).and_then(Value::as_str) {
-                            Some(id) => found.add(id),
-                            None => {
-                                return Err(Failure::new(format!("a document of Solr has no text in {}", self.key)));
-                            }
-                        }
+                let mut shard = Shard::new(&collection.name, shard);
+                self.read(&mut shard, &mut found, progress).await.map_err(|error| failed("the ids", error))?;
+                uneven.extend(self.uneven(&mut shard).await);
+            }
+        }
+        Ok(Searchable { absent_collections: absent, uneven, ..found.end(&topic.ends_now().await?) })
+    }
+
+    /// The collections that the name stands for, and the names of those that are not there.
+    async fn collections(&self) -> Result<(Vec<CollectionState>, Vec<String>), RequestError> {
+        let mut state = self.client.cluster_state(Some(&self.name)).await?;
+        let names = state.aliases.get(&self.name).cloned().unwrap_or_else(|| vec![self.name.clone()]);
+        let (mut collections, mut absent) = (Vec::new(), Vec::new());
+        for name in names {
+            // Of an alias, older versions tell the state of its first collection only.
+            let found = match state.collections.remove(&name) {
+                Some(found) => Some(found),
+                None => match self.client.cluster_state(Some(&name)).await {
+                    Ok(mut state) => state.collections.remove(&name),
+                    Err(RequestError::NoCollection { .. }) => None,
+                    Err(error) => return Err(error),
+                },
+            };
+            match found {
+                Some(found) => collections.push(found),
+                None => absent.push(name),
+            }
+        }
+        Ok((collections, absent))
+    }
+
+    /// Reads the ids of a shard.
+    async fn read(&self, shard: &mut Shard, found: &mut Found<'_>, progress: &Progress) -> Result<(), RequestError> {
+        let mut cursor = "*".to_owned();
+        loop {
+            let path = format!(
+                "/select?q=*:*&fl={key}&sort={key}%20asc&rows={ROWS}&distrib=false&cursorMark={}&wt=json",
+                escaped(&cursor),
+                key = self.key,
+            );
+            let answer = self.ask(shard, &path).await?;
+            let documents = answer["response"]["docs"].as_array().map(Vec::as_slice).unwrap_or_default();
+            for document in documents {
+                match document.get(&self.key).and_then(Value::as_str) {
+                    Some(id) => found.add(id),
+                    None => found.add_without_id(),
+                }
+            }
+            progress.documents.add(documents.len() as u64);
+            let next = answer["nextCursorMark"].as_str().unwrap_or(&cursor).to_owned();
+            if next == cursor {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    /// The cores of a shard, if they have not all as many documents: each replica makes them searchable in its own time, so
+    /// they are asked a few times.
+    async fn uneven(&self, shard: &mut Shard) -> Option<Uneven> {
+        let mut pause = PAUSE;
+        loop {
+            let mut cores = Vec::new();
+            for core in &shard.cores {
+                let answer = self.client.get_from(core, "/select?q=*:*&rows=0&distrib=false&wt=json").await;
+                cores.push((core.clone(), answer.ok().and_then(|answer| answer["response"]["numFound"].as_u64())));
+            }
+            if cores.iter().all(|(_, documents)| documents.is_some() && *documents == cores[0].1) {
+                return None;
+            }
+            if pause > PAUSE_MAX {
+                return Some(Uneven { collection: shard.collection.clone(), shard: shard.name.clone(), cores });
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            self.look_again(shard).await;
+        }
+    }
+
+    /// The answer of a core of the shard; which one does not matter to a cursor, it is a place in the order of ids.
+    async fn ask(&self, shard: &mut Shard, path: &str) -> Result<Value, RequestError> {
+        let (mut pause, mut last) = (PAUSE, None);
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+                self.look_again(shard).await;
+            }
+            for at in 0..shard.cores.len() {
+                match self.client.get_from(&shard.cores[at], path).await {
+                    // A core that stopped in the middle of its search says so in passing.
+                    Ok(answer) if answer["responseHeader"]["partialResults"].as_bool() == Some(true) => {}
+                    Ok(answer) => {
+                        shard.cores.swap(0, at);
+                        return Ok(answer);
                     }
-                    progress.documents.add(documents.len() as u64);
-                    let next = answer["nextCursorMark"].as_str().unwrap_or(&cursor).to_owned();
-                    if next == cursor {
-                        break;
+                    Err(error) if matches!(error.class(), ErrorClass::Denied | ErrorClass::Documents) => {
+                        return Err(error);
                     }
-                    cursor = next;
+                    Err(error) => last = Some(error),
                 }
             }
         }
-        Ok(found.end())
+        let nobody = || RequestError::NoLeader { collection: shard.collection.clone(), shard: shard.name.clone() };
+        Err(last.unwrap_or_else(nobody))
+    }
+
+    /// Which cores have the shard now, if anybody says.
+    async fn look_again(&self, shard: &mut Shard) {
+        let Ok(state) = self.client.cluster_state(Some(&shard.collection)).await else { return };
+        let shards = state.collections.get(&shard.collection).map(|collection| &collection.shards);
+        if let Some(state) = shards.into_iter().flatten().find(|state| state.name == shard.name) {
+            *shard = Shard::new(&shard.collection, state);
+        }
     }
 }
 
-/// Ids against the topic.
-struct Found<'a> {
-    prefixes: [String; 2],
-    /// By partition, as the topic was.
-    extents: BTreeMap<u32, Extent>,
-    expected: &'a BTreeMap<u32, OffsetSet>,
-    seen: BTreeMap<u32, OffsetSet>,
-    result: Searchable,
-}
-
-impl<'a> Found<'a> {
-    fn new(topic: &str, log: u64, partitions: &[Extent], expected: &'a BTreeMap<u32, OffsetSet>) -> Self {
-        let extents = partitions.iter().map(|extent| (extent.partition, *extent)).collect();
-        let prefixes = [format!("{log:016x}"), topic.to_owned()];
-        Self { prefixes, extents, expected, seen: BTreeMap::new(), result: Searchable::default() }
+impl Shard {
+    fn new(collection: &str, state: &ShardState) -> Self {
+        let mut cores = state.replicas.clone();
+        cores.sort_by_key(|core| Some(core) != state.leader.as_ref());
+        Self { collection: collection.to_owned(), name: state.name.clone(), cores }
     }
-
-    fn add(&mut self, id: &str) {
-        self.result.documents += 1;
-        let place = place(id).filter(|(prefix, ..)| self.prefixes.iter().any(|own| own == prefix));
-        let known = place.and_then(|(_, partition, offset)| Some((partition, offset, *self.extents.get(&partition)?)));
-        let Some((partition, offset, Extent { start, end, .. })) = known else { return self.unknown(id) };
-        if offset < start {
-            self.result.older += 1;
-        } else if offset >= end {
-            self.result.newer += 1;
-        } else if !self.expected.get(&partition).is_some_and(|set| set.contains(offset)) {
-            self.unknown(id);
-        } else if !self.seen.entry(partition).or_default().insert(offset) {
-            self.result.twice += 1;
-            if self.result.twice_examples.len() < EXAMPLES_MAX {
-                self.result.twice_examples.push(id.to_owned());
-            }
-        }
-    }
-
-    fn unknown(&mut self, id: &str) {
-        self.result.unknown += 1;
-        if self.result.unknown_examples.len() < EXAMPLES_MAX {
-            self.result.unknown_examples.push(id.to_owned());
-        }
-    }
-
-    fn end(mut self) -> Searchable {
-        let nothing = OffsetSet::default();
-        for (partition, expected) in self.expected {
-            let seen = self.seen.get(partition).unwrap_or(&nothing);
-            let room = RANGES_MAX - self.result.missing_ranges.len();
-            let (missing, ranges) = expected.without(seen, room);
-            self.result.missing += missing;
-            self.result.found += seen.len();
-            self.result.missing_ranges.extend(ranges.into_iter().map(|range| (*partition, range)));
-        }
-        self.result
-    }
-}
-
-/// Prefix, partition and offset of an id.
-fn place(id: &str) -> Option<(&str, u32, u64)> {
-    let (rest, offset) = id.rsplit_once('-')?;
-    let (prefix, partition) = rest.rsplit_once('-')?;
-    Some((prefix, partition.parse().ok()?, offset.parse().ok()?))
 }
 
 /// Cursors are base64.
 fn escaped(cursor: &str) -> String {
     cursor.replace('%', "%25").replace('+', "%2B").replace('/', "%2F").replace('=', "%3D").replace('&', "%26")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Scenario: ids by topic and by log, one in two shards, one missing, of deleted and of later events, of another topic, and
-    /// texts that are no ids of ours.
-    /// Guarantees: each is counted as what it is, and the missing offsets are named.
-    #[test]
-    fn ids_are_told_apart() {
-        let mut expected = BTreeMap::from([(0, OffsetSet::default()), (1, OffsetSet::default())]);
-        for offset in 10..20 {
-            expected.get_mut(&0).expect("made above").insert(offset);
-        }
-        expected.get_mut(&1).expect("made above").insert(5);
-        let partitions = [Extent { partition: 0, start: 10, end: 20 }, Extent { partition: 1, start: 0, end: 7 }];
-        let mut found = Found::new("a-topic", 0xab, &partitions, &expected);
-        for offset in (10..20).filter(|offset| !(13..=15).contains(offset)) {
-            found.add(&format!("a-topic-0-{offset}"));
-        }
-        for id in ["00000000000000ab-1-5", "a-topic-0-10", "a-topic-0-9", "a-topic-0-20", "a-topic-1-6", "b-0-10"] {
-            found.add(id);
-        }
-        for id in ["", "x", "a-topic-2-1", "a-topic-0-x"] {
-            found.add(id);
-        }
-        let result = found.end();
-        assert_eq!((result.documents, result.found, result.missing), (17, 8, 3));
-        assert_eq!(result.missing_ranges, [(0, 13..=15)]);
-        assert_eq!((result.twice, result.older, result.newer, result.unknown), (1, 1, 1, 6));
-        assert_eq!(result.twice_examples, ["a-topic-0-10"]);
-        assert_eq!(result.unknown_examples[..2], ["a-topic-1-6", "b-0-10"]);
-    }
-
-    /// Scenario: addresses of collections, right and wrong.
-    /// Guarantees: the wrong ones are refused before anybody is asked.
-    #[test]
-    fn addresses_are_checked() {
-        assert!(open("http://localhost:8983/solr/events/", "id").is_ok());
-        for url in ["events", "http://localhost:8983", "http://localhost:8983/solr", "localhost/solr/x"] {
-            assert!(open(url, "id").is_err(), "{url}");
-        }
-    }
 }

@@ -35,9 +35,10 @@ pub(super) struct Extent {
 }
 
 impl Topic {
-    pub(super) async fn open(brokers: &str, name: &str) -> Result<Self, Failure> {
+    pub(super) async fn open(options: ClusterOptions, name: &str) -> Result<Self, Failure> {
         let failed = |what: String| move |error: weir_kafka::ClusterError| Failure::because(&what, &error);
-        let cluster = Cluster::connect(ClusterOptions::new(brokers.split(',').map(str::trim))).await;
+        let brokers = options.bootstrap.join(", ");
+        let cluster = Cluster::connect(options).await;
         let cluster = cluster.map_err(failed(format!("no broker of {brokers} can be used")))?;
         let found = cluster.topic(name).await.map_err(failed(format!("topic {name} cannot be used")))?;
         let log = weir_connectors::kafka::channel::topic_identity(
@@ -46,19 +47,25 @@ impl Topic {
             found.id,
         );
         let numbers: Vec<i32> = (0..).take(found.partitions.len()).collect();
-        let mut bounds = Vec::with_capacity(2);
-        for at in [OffsetAt::Earliest, OffsetAt::Latest] {
-            let asked = cluster.offsets(name, &numbers, at).await;
-            let asked = asked.map_err(failed(format!("the offsets of topic {name} cannot be had")))?;
-            let offset = |found: &weir_kafka::OffsetFound| u64::try_from(found.offset.unwrap_or(0)).unwrap_or(0);
-            bounds.push(asked.iter().map(|found| (found.partition, offset(found))).collect::<BTreeMap<_, _>>());
-        }
+        let starts = offsets(&cluster, name, &numbers, OffsetAt::Earliest).await?;
+        let ends = offsets(&cluster, name, &numbers, OffsetAt::Latest).await?;
         let partitions = numbers.iter().map(|number| Extent {
             partition: number.unsigned_abs(),
-            start: bounds[0].get(number).copied().unwrap_or(0),
-            end: bounds[1].get(number).copied().unwrap_or(0),
+            start: starts.get(&number.unsigned_abs()).copied().unwrap_or(0),
+            end: ends.get(&number.unsigned_abs()).copied().unwrap_or(0),
         });
         Ok(Self { partitions: partitions.collect(), cluster, name: name.to_owned(), log })
+    }
+
+    /// Where each partition ends now: it may have grown since the beginning, or lost its end.
+    pub(super) async fn ends_now(&self) -> Result<BTreeMap<u32, u64>, Failure> {
+        let numbers: Vec<i32> = (0..).take(self.partitions.len()).collect();
+        offsets(&self.cluster, &self.name, &numbers, OffsetAt::Latest).await
+    }
+
+    /// The oldest offset of each partition.
+    pub(super) fn starts(&self) -> BTreeMap<u32, u64> {
+        self.partitions.iter().map(|extent| (extent.partition, extent.start)).collect()
     }
 
     /// Calls `each` with partition, offset and body of every event in `extents`, each partition in order.
@@ -112,4 +119,17 @@ impl Topic {
         }
         Ok(())
     }
+}
+
+async fn offsets(
+    cluster: &Cluster,
+    topic: &str,
+    partitions: &[i32],
+    at: OffsetAt,
+) -> Result<BTreeMap<u32, u64>, Failure> {
+    let asked = cluster.offsets(topic, partitions, at).await;
+    let asked =
+        asked.map_err(|error| Failure::because(&format!("the offsets of topic {topic} cannot be had"), &error))?;
+    let offset = |found: &weir_kafka::OffsetFound| u64::try_from(found.offset.unwrap_or(0)).unwrap_or(0);
+    Ok(asked.iter().map(|found| (found.partition.unsigned_abs(), offset(found))).collect())
 }

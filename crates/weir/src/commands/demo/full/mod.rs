@@ -96,7 +96,8 @@ fn introduce(places: &Places, servers: &Servers, query: &str, view: &View) {
 /// Compares, looks, and tells.
 fn finish(args: &DemoArgs, places: &Places, servers: &Servers, query: &str, ending: &Ending) -> Result<Exit, Failure> {
     say("comparing the topic with HDFS and Solr");
-    let proof = Proof::find(servers, Tier::of_group(&ending.hub.status, SOLR_GROUP).delivered);
+    let solr = Tier::of_group(&ending.hub.status, SOLR_GROUP);
+    let proof = Proof::find(servers, solr.delivered, solr.left() - solr.delivered);
     // What cannot be looked at is in the proof, too.
     let look = Look::take(&servers.hdfs, &servers.solr, query).inspect_err(|error| say(error)).ok();
     let report = Report::new(ending, &proof, look, &servers.brokers, places);

@@ -32,20 +32,24 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// Reads all of it. The hub has stopped, with `documents` of its events in Solr.
-    pub(super) fn find(servers: &Servers, documents: u64) -> Result<Self, String> {
+    /// Reads all of it. The hub has stopped, with `documents` of its events in Solr and `left_out` on purpose not.
+    pub(super) fn find(servers: &Servers, documents: u64, left_out: u64) -> Result<Self, String> {
         let strays = until_searchable(servers, documents).map_err(|error| format!("Solr does not answer: {error}"))?;
         let args = VerifyArgs {
             from: "kafka".to_owned(),
-            brokers: servers.brokers.addresses().join(","),
-            topic: servers.brokers.topic().to_owned(),
+            config: Vec::new(),
+            channel: None,
+            sink: Vec::new(),
+            brokers: Some(servers.brokers.addresses().join(",")),
+            topic: Some(servers.brokers.topic().to_owned()),
             hdfs: Some(servers.folder()),
             hadoop_conf: Some(servers.hdfs.configuration()),
             user: None,
             solr: Some(servers.collection()),
-            solr_key: "id".to_owned(),
-            // How many events were selected is in the books of the hub.
-            selective: true,
+            solr_key: None,
+            solr_id_prefix: None,
+            selective: false,
+            left_out: Some(left_out),
             json: false,
         };
         let mut account = Account::new();
