@@ -231,3 +231,57 @@ impl<R: BufRead> Read for Inflate<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn unpacked_all(packing: Packing, packed: &[u8]) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        unpack(packing, packed, 1_000, &mut out).map(|()| out)
+    }
+
+    /// Scenario: a block of Hadoop's that is packed in two chunks, one that is empty, and one more; the same cut off anywhere.
+    /// Guarantees: all of them, or an error unless a block has ended.
+    #[test]
+    fn blocks_may_have_several_chunks() {
+        let chunk = |plain: &[u8]| {
+            let packed = snap::raw::Encoder::new().compress_vec(plain).expect("packed");
+            [&(packed.len() as u32).to_be_bytes()[..], &packed].concat()
+        };
+        let block = |length: u32, chunks: &[&[u8]]| {
+            let chunks: Vec<Vec<u8>> = chunks.iter().map(|plain| chunk(plain)).collect();
+            [&length.to_be_bytes()[..], &chunks.concat()].concat()
+        };
+        let blocks = [block(6, &[b"one", b"two"]), block(0, &[]), block(4, &[b"last"])];
+        let file = blocks.concat();
+        assert_eq!(unpacked_all(Packing::Snappy, &file).expect("whole"), b"onetwolast");
+        let ends = [0, blocks[0].len(), blocks[0].len() + 4, file.len()];
+        for end in 0..file.len() {
+            assert_eq!(unpacked_all(Packing::Snappy, &file[..end]).is_ok(), ends.contains(&end), "{end}");
+        }
+        let error = unpacked_all(Packing::Snappy, &block(5, &[b"one", b"two"])).expect_err("too much");
+        assert!(error.to_string().contains("in packed byte 13: "), "{error}");
+    }
+
+    /// Scenario: two streams of zlib, as Hadoop's `DefaultCodec` writes them; the same cut off anywhere; more than is allowed.
+    /// Guarantees: both, or an error unless the first has ended.
+    #[test]
+    fn zlib_must_end() {
+        let stream = |plain: &[u8]| {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(plain).expect("a Vec takes everything");
+            encoder.finish().expect("a Vec takes everything")
+        };
+        let first = stream(b"one");
+        let both = [&first[..], &stream(b"two")].concat();
+        assert_eq!(unpacked_all(Packing::Zlib, &both).expect("whole"), b"onetwo");
+        for end in 0..both.len() {
+            assert_eq!(unpacked_all(Packing::Zlib, &both[..end]).is_ok(), end == first.len(), "{end}");
+        }
+        let error = unpacked_all(Packing::Zlib, &stream(&[b'x'; 1_001])).expect_err("too much");
+        assert!(error.to_string().contains("more than 1000 bytes"), "{error}");
+    }
+}

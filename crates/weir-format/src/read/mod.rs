@@ -19,7 +19,7 @@
 //! Invariants
 //! - events come in the order of the file, each once; those before a damage may have come before the error does
 //! - no length of a file is believed: it is compared with [`Limits`] before memory is taken for it, and memory is taken as
-//!   bytes arrive. At most four times `block_bytes_max` and a window of zstd (128 MiB); of files as the writers make them, a
+//!   bytes arrive. At most five times `block_bytes_max` and a window of zstd (128 MiB); of files as the writers make them, a
 //!   few MiB
 //! - damage is an error that says where; no bytes make a reader panic
 //!

@@ -86,8 +86,8 @@ fn chunks(file: &mut (impl Read + Seek), max: usize, progress: &mut Progress) ->
 #[derive(Default)]
 struct Dictionary {
     bytes: Vec<u8>,
-    /// Begin and end of each.
-    entries: Vec<(usize, usize)>,
+    /// Where each begins, with its length.
+    begins: Vec<usize>,
 }
 
 struct Values<'a> {
@@ -114,6 +114,9 @@ impl Values<'_> {
                     (self.each)(StoredEvent::of_body(next(&mut rest)?));
                     *events += 1;
                 }
+                if !rest.is_empty() {
+                    return Err(damage(format!("the page has more in it than the {values} bodies that it claims")));
+                }
             }
             (DATA_PAGE, DICTIONARY | OLD_DICTIONARY) => {
                 let mut places = Places::of(&self.plain)?;
@@ -137,19 +140,18 @@ impl Values<'_> {
 impl Dictionary {
     fn fill(&mut self, plain: &mut Vec<u8>) -> io::Result<()> {
         std::mem::swap(&mut self.bytes, plain);
-        self.entries.clear();
+        self.begins.clear();
         let mut rest = &self.bytes[..];
         while !rest.is_empty() {
-            let length = next(&mut rest)?.len();
-            let end = self.bytes.len() - rest.len();
-            self.entries.push((end - length, end));
+            self.begins.push(self.bytes.len() - rest.len());
+            next(&mut rest)?;
         }
         Ok(())
     }
 
     fn get(&self, place: u32) -> Option<&[u8]> {
-        let (begin, end) = self.entries.get(place as usize)?;
-        self.bytes.get(*begin..*end)
+        let begin = self.begins.get(place as usize)?;
+        next(&mut self.bytes.get(*begin..)?).ok()
     }
 }
 
@@ -160,6 +162,7 @@ fn next<'a>(bytes: &mut &'a [u8]) -> io::Result<&'a [u8]> {
     input::split(bytes, length)
 }
 
+/// `codec` is the number that Parquet gives it.
 fn unpack(codec: i64, packed: &[u8], plain_bytes: i64, max: usize, out: &mut Vec<u8>) -> io::Result<()> {
     let length = input::checked(plain_bytes, max, "an unpacked page")?;
     match codec {

@@ -147,7 +147,8 @@ fn header(input: &mut Input<impl BufRead>) -> io::Result<Header> {
         return Err(damage(format!("the header claims {pairs} pairs of metadata")));
     }
     for _ in 0..pairs {
-        (text(input)?, text(input)?);
+        text(input)?;
+        text(input)?;
     }
     Ok(Header { value, compression, marker: input::array(input)? })
 }

@@ -208,8 +208,11 @@ fn what_is_no_such_file_is_said() {
     assert!(said(LAYOUTS[2], &other).contains("org.apache.hadoop.io.NullWritable"));
 }
 
-/// Small files of every format, with the bodies in them.
-static FILES: LazyLock<Vec<(Format, Vec<Vec<u8>>, Vec<u8>)>> = LazyLock::new(|| {
+/// A format, bodies, and a file of them.
+type Sample = (Format, Vec<Vec<u8>>, Vec<u8>);
+
+/// Small files of every format.
+static FILES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
     let mut all: Vec<Vec<u8>> = vec![Vec::new(), b"a\nb".to_vec(), vec![0xff; 3]];
     all.extend((0..40).map(|number| format!("event {} of 10.0.0.{number}", number / 3).into_bytes()));
     let file = |format| {

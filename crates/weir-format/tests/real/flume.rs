@@ -13,19 +13,22 @@ const SAMPLE: &str = "flume-golden/hdfs";
 const TIME_MS: i64 = 1_700_000_000_000;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn(&Path) -> Result<(), Failed>); 3] = [
-        ("flume_sequences_are_read", sequences_are_read),
-        ("flume_avro_is_read", avro_is_read),
-        ("flume_lines_are_read", lines_are_read),
-    ];
-    let trial = |(name, test): (&str, fn(&Path) -> Result<(), Failed>)| match folder() {
+    vec![
+        trial("flume_sequences_are_read", sequences_are_read),
+        trial("flume_avro_is_read", avro_is_read),
+        trial("flume_lines_are_read", lines_are_read),
+    ]
+}
+
+/// A test that gets the folder of samples.
+fn trial(name: &str, test: fn(&Path) -> Result<(), Failed>) -> Trial {
+    match folder() {
         Ok(folder) => Trial::test(name, move || test(&folder)),
         Err(reason) => {
             report(&format!("ignored: {name}: {reason}"));
             Trial::test(format!("{name} ({reason})"), || Ok(())).with_ignored_flag(true)
         }
-    };
-    tests.into_iter().map(trial).collect()
+    }
 }
 
 /// The samples: below `WEIR_TEST_DATA`, or `../shared/data` beside the workspace.
