@@ -10,6 +10,7 @@ use crate::codec::Compressor;
 use crate::format::Layout;
 use crate::rows::Syslog;
 
+pub(crate) const MAGIC: [u8; 4] = *b"Obj\x01";
 /// Flume's event, as its `avro_event` serializer declares it.
 const FLUME_SCHEMA: &str = r#"{"type":"record","name":"Event","fields":[{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}]}"#;
 /// A syslog record; fields that a device did not send are null.
@@ -128,7 +129,7 @@ pub(crate) fn header(
         Codec::Zstd(_) => "zstandard",
         Codec::Bzip2(_) => "bzip2",
     };
-    out.extend_from_slice(b"Obj\x01");
+    out.extend_from_slice(&MAGIC);
     write_long(2 + metadata.len() as i64, out);
     let own = [("avro.schema", schema), ("avro.codec", codec)];
     let more = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));

@@ -1,4 +1,4 @@
-//! Events to files: text, JSON lines, Hadoop SequenceFile, Avro, Parquet.
+//! Events to files and back: text, JSON lines, Hadoop SequenceFile, Avro, Parquet.
 //!
 //! ```text
 //!   EventBatch -> Rows (once per batch) -> write(row, buffer): gathered, nothing allocated per event
@@ -14,6 +14,7 @@
 //! | `encoder` | [`Encoder`], [`FileState`]: gathered events to the bytes of a file |
 //! | `codec` | [`Codec`]: gzip, snappy, lz4, zstd, bzip2, as Hadoop frames them |
 //! | `sequence`, `avro`, `parquet` | the container formats |
+//! | [`read`] | files back to events |
 //!
 //! Invariants
 //! - one encoder serves any number of files: memory does not grow with their number, but for what is gathered
@@ -26,6 +27,7 @@ mod encoder;
 mod format;
 mod line;
 mod parquet;
+pub mod read;
 mod rows;
 mod sequence;
 

@@ -16,11 +16,13 @@ use crate::Codec;
 use crate::codec::Compressor;
 use crate::format::{SequenceCompression, SequenceValue};
 
-const VERSION: &[u8] = b"SEQ\x06";
-const KEY_CLASS: &str = "org.apache.hadoop.io.LongWritable";
-const KEY_BYTES: usize = 8;
+pub(crate) const VERSION: [u8; 4] = *b"SEQ\x06";
+pub(crate) const KEY_CLASS: &str = "org.apache.hadoop.io.LongWritable";
+pub(crate) const BYTES_CLASS: &str = "org.apache.hadoop.io.BytesWritable";
+pub(crate) const TEXT_CLASS: &str = "org.apache.hadoop.io.Text";
+pub(crate) const KEY_BYTES: usize = 8;
 /// In place of a length: the marker follows.
-const ESCAPE: [u8; 4] = (-1_i32).to_be_bytes();
+pub(crate) const ESCAPE: [u8; 4] = (-1_i32).to_be_bytes();
 /// Bytes between markers in files of records, as Hadoop 3 has it: a reader that begins in the middle finds one.
 const MARKER_EVERY_BYTES: usize = 5 * 1024 * 20;
 /// What a gathered event has before its body: time, length.
@@ -77,11 +79,11 @@ pub(crate) fn header(
     marker: &[u8; 16],
     out: &mut Vec<u8>,
 ) {
-    out.extend_from_slice(VERSION);
+    out.extend_from_slice(&VERSION);
     write_text(KEY_CLASS.as_bytes(), out);
     let class = match value {
-        SequenceValue::Writable => "org.apache.hadoop.io.BytesWritable",
-        SequenceValue::Text => "org.apache.hadoop.io.Text",
+        SequenceValue::Writable => BYTES_CLASS,
+        SequenceValue::Text => TEXT_CLASS,
     };
     write_text(class.as_bytes(), out);
     let codec = codec.class();
@@ -184,7 +186,7 @@ fn write_text(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// `WritableUtils.writeVLong`: one byte from -112 to 127; else sign and number of bytes in one, then these, big-endian.
-fn write_number(number: i64, out: &mut Vec<u8>) {
+pub(crate) fn write_number(number: i64, out: &mut Vec<u8>) {
     if (-112..=127).contains(&number) {
         out.push(number as i8 as u8);
         return;

@@ -1,4 +1,7 @@
-//! Files of this crate, read by the programs of others. Ignored, with the reason, where these cannot be had.
+//! Files of this crate, read by the programs of others, and the other way round. Ignored, with the reason, where these cannot
+//! be had.
+
+mod flume;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,11 +18,12 @@ const EVENTS: usize = 30_000;
 
 fn main() -> std::process::ExitCode {
     let (hadoop, parquet) = (Distribution::find(), Reader::find());
-    let trials = vec![
+    let mut trials = vec![
         trial("hadoop_reads_lines_and_sequences", &hadoop, hadoop_reads_lines_and_sequences),
         trial("hadoop_reads_avro", &hadoop, hadoop_reads_avro),
         trial("parquet_reads_parquet", &parquet, parquet_reads_parquet),
     ];
+    trials.extend(flume::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

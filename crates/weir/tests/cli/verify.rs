@@ -1,7 +1,10 @@
 //! `weir verify`: what an agent put into files, against the topic it took it from.
 
 use std::fs;
+use std::io::Read as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::Value;
 use weir_connectors::kafka::runtime::IoThread;
@@ -21,7 +24,12 @@ pub(super) fn brokers() -> (IoThread, FakeCluster) {
 
 /// Runs an agent that makes events and keeps them in a channel, and one that writes all of them into files below `out`.
 pub(super) fn fill(folder: &Path, channel: &str, sink: &str) -> PathBuf {
-    let out = folder.join("out");
+    make(folder, channel);
+    deliver(folder, channel, "files", "", sink)
+}
+
+/// Runs an agent that makes events and keeps them in a channel.
+fn make(folder: &Path, channel: &str) {
     // Lines of its own would have the time in them: two agents would make different ones.
     let lines = (0..EVENTS).map(|n| {
         // Severities in no order, and some more often: files of their directories then reach over each other.
@@ -36,9 +44,14 @@ pub(super) fn fill(folder: &Path, channel: &str, sink: &str) -> PathBuf {
     );
     let ended = Running::start(&[&write(folder, "edge.toml", &made)], &[]).end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
+}
+
+/// Runs an agent that writes all events of a channel into files below `out`, by a sink of type `kind`.
+fn deliver(folder: &Path, channel: &str, kind: &str, scheme: &str, sink: &str) -> PathBuf {
+    let out = folder.join("out");
     let kept = format!(
-        "[agent]\nname = 'hub'\n[channels.c]\n{channel}\n[sinks.out]\ntype = 'files'\nchannel = 'c'\n\
-         roll_time = '100 ms'\npath = '{}/%{{Severity}}'\n{sink}",
+        "[agent]\nname = 'hub'\n[channels.c]\n{channel}\n[sinks.out]\ntype = '{kind}'\nchannel = 'c'\n\
+         roll_time = '100 ms'\npath = '{scheme}{}/%{{Severity}}'\n{sink}",
         out.display()
     );
     let mut agent = Running::start(&[&write(folder, "hub.toml", &kept)], &[]);
@@ -161,6 +174,56 @@ fn compressed_json_is_read() {
     assert_eq!(report.json()["hdfs"]["lines"], EVENTS);
 }
 
+/// Scenario: the same with containers, which the sink for HDFS writes: Parquet, Avro, and SequenceFiles under a suffix of
+/// the user's own; then a byte in the middle of one of these is changed.
+/// Guarantees: proven; the change makes the file unreadable, and the message says from which event on.
+#[test]
+fn containers_are_read() {
+    let (_thread, brokers) = brokers();
+    let broker = &brokers.bootstrap()[0];
+    let folder = folder();
+    make(folder.path(), &kafka_channel(broker));
+    let proven = |group: &str, style: &str| {
+        let own = folder.path().join(group);
+        fs::create_dir(&own).expect("a folder");
+        // A consumer group of its own begins with the first event.
+        let channel = format!("{}\nconsumer_group = '{group}'", kafka_channel(broker));
+        let out = deliver(&own, &channel, "hdfs", "file://", style);
+        let report = verify(broker, &out);
+        assert_eq!(report.code, Some(0), "{style}{}{}", report.out, report.err);
+        assert_eq!(report.json()["hdfs"]["lines"], EVENTS, "{style}");
+        out
+    };
+    proven("parquet", "format = 'parquet'\ncompression = 'snappy'\n");
+    proven("avro", "format = 'avro_flume'\ncompression = 'zstd'\n");
+    let out = proven("sequence", "format = 'sequence_text'\ncompression = 'gzip'\nsuffix = '.log'\n");
+    let file = files(&out).pop().expect("some");
+    let mut bytes = fs::read(&file).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).expect("written");
+    let found = difference(&verify(broker, &out));
+    let message = found["unreadable"][0].as_str().expect("a text");
+    assert!(message.contains(&file.display().to_string()) && message.contains(": event "), "{message}");
+}
+
+/// Scenario: `hdfs://` without a configuration that names WebHDFS.
+/// Guarantees: the NameNode is asked by Hadoop's own protocol, whose first bytes are `hrpc`.
+#[test]
+fn hdfs_is_asked_by_its_own_protocol() {
+    let namenode = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("hdfs://{}/events", namenode.local_addr().expect("an address"));
+    let mut command =
+        weir(&["verify", "--brokers", "127.0.0.1:1", "--topic", "events", "--user", "weir", "--hdfs", &url]);
+    let mut verify = command.env_remove("HADOOP_CONF_DIR").stderr(Stdio::null()).spawn().expect("the binary starts");
+    let (mut asked, _) = namenode.accept().expect("a connection");
+    let mut first = [0; 4];
+    asked.read_exact(&mut first).expect("a greeting");
+    verify.kill().expect("ended");
+    verify.wait().expect("ended");
+    assert_eq!(&first, b"hrpc");
+}
+
 /// Scenario: the events of the topic came into the files through a log on disk, whose offsets are others.
 /// Guarantees: topic and files are compared as a whole, and a line too many is seen.
 #[test]
@@ -195,7 +258,13 @@ fn what_cannot_be_compared_is_said() {
     };
     told(&["--topic", "events"], 2, "give --hdfs, --solr or both");
     told(&["--topic", "events", "--hdfs", "nowhere"], 2, "--hdfs nowhere: ");
-    told(&["--topic", "events", "--hdfs", "hdfs://127.0.0.1:1/x"], 2, "give webhdfs://HOST:PORT/PATH");
+    let conf = folder();
+    let guarded = "<configuration><property><name>hadoop.security.authentication</name><value>kerberos</value></property>\
+                   </configuration>";
+    write(conf.path(), "core-site.xml", guarded);
+    let conf = conf.path().to_str().expect("text");
+    let guarded = ["--topic", "events", "--hdfs", "hdfs://127.0.0.1:1/x", "--hadoop-conf", conf];
+    told(&guarded, 2, "give webhdfs://HOST:PORT/PATH");
     told(&["--topic", "events", "--solr", "http://127.0.0.1:1"], 2, "http://HOST:PORT/solr/COLLECTION");
     told(&["--topic", "events", "--hdfs", "file:///does/not/exist"], 1, "cannot list /does/not/exist");
     told(&["--topic", "none", "--hdfs", "file:///tmp"], 1, "topic none cannot be used");

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 use weir_hdfs::configuration::{Cluster, Properties, Transport};
-use weir_hdfs::{FileSystem, HdfsError, HdfsErrorKind, LocalFileSystem, WebHdfs, WebHdfsOptions};
+use weir_hdfs::{
+    FileSystem, HdfsError, HdfsErrorKind, LocalFileSystem, NativeHdfs, NativeOptions, WebHdfs, WebHdfsOptions,
+};
 
 use super::bodies;
 use super::claims::{Claim, is_in_progress, parse};
@@ -15,6 +17,10 @@ use crate::exit::{Exit, Failure};
 
 /// Pieces of a file that wait for its reader: 256 KiB each at most, as transports give them.
 const PIECES_MAX: usize = 8;
+
+const PROTECTED: &str = "the cluster asks for Kerberos or encrypts its data, so its files are read by WebHDFS, and the address \
+                         of that is not known: give webhdfs://HOST:PORT/PATH, or --hadoop-conf with \
+                         dfs.namenode.http-address";
 
 /// A folder of a file system.
 #[derive(Clone)]
@@ -33,7 +39,8 @@ pub(super) struct Listing {
     pub(super) others: u64,
 }
 
-/// The folder that `url` names.
+/// The folder that `url` names. A cluster is asked by WebHDFS, or by its own protocol where nobody gave an address of WebHDFS
+/// and nobody has to prove who they are.
 pub(super) fn open(url: &str, hadoop_conf: Option<&Path>, user: Option<&str>) -> Result<Tree, Failure> {
     let wrong = |error: &dyn std::error::Error| Failure {
         exit: Exit::Usage,
@@ -45,20 +52,31 @@ pub(super) fn open(url: &str, hadoop_conf: Option<&Path>, user: Option<&str>) ->
     };
     let properties = properties.map_err(|error| wrong(&error))?;
     let cluster = Cluster::find(url, &properties).map_err(|error| wrong(&error))?;
-    let files: Arc<dyn FileSystem> = match cluster.transport {
-        Transport::Local => Arc::new(LocalFileSystem::new("/")),
-        Transport::Native | Transport::Web { .. } => {
-            let mut options = WebHdfsOptions::of(&cluster).ok_or_else(|| Failure {
-                exit: Exit::Usage,
-                message: format!(
-                    "--hdfs {url}: the files are read by WebHDFS, and its address is not known: give webhdfs://HOST:PORT/PATH, or --hadoop-conf with dfs.namenode.http-address"
-                ),
-            })?;
+    let files: Arc<dyn FileSystem> = match (cluster.transport, WebHdfsOptions::of(&cluster)) {
+        (Transport::Local, _) => Arc::new(LocalFileSystem::new("/")),
+        (_, Some(mut options)) => {
             options.user = user.map(str::to_owned);
             Arc::new(WebHdfs::new(options).map_err(|error| wrong(&error))?)
         }
+        (_, None) => {
+            let usage = |what| Failure { exit: Exit::Usage, message: format!("--hdfs {url}: {what}") };
+            let options = native(&cluster, user).map_err(usage)?;
+            Arc::new(NativeHdfs::new(options).map_err(|error| wrong(&error))?)
+        }
     };
     Ok(Tree { files, path: cluster.path })
+}
+
+/// How Hadoop's own protocol reaches the cluster, or why it does not.
+fn native(cluster: &Cluster, user: Option<&str>) -> Result<NativeOptions, &'static str> {
+    if cluster.kerberos || cluster.data_encrypted {
+        return Err(PROTECTED);
+    }
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = user.map(str::to_owned).or_else(|| variable("HADOOP_USER_NAME")).or_else(|| variable("USER"));
+    let user = user.ok_or("who reads the files is not known: give --user, or set HADOOP_USER_NAME")?;
+    let options = NativeOptions::new(cluster.rpc_addresses(), user);
+    Ok(NativeOptions { by_hostname: cluster.by_hostname, ..options })
 }
 
 impl Tree {
