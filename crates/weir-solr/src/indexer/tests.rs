@@ -237,7 +237,7 @@ fn requests_that_are_too_large_are_halved() {
 fn replicas_are_counted() {
     run(async {
         let fake = cluster(1).await;
-        fake.script("shard1_a", [Step::Replicas(1)]);
+        fake.script("shard1_a", [Step::Replicas(Some(1))]);
         let commit_within = Some(Duration::from_secs(1));
         let options = IndexerOptions { replicas_min: Some(2), commit_within, ..options() };
         let report = index(&fake, options, documents(10, "", &[])).await;
