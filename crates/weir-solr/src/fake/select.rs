@@ -39,8 +39,12 @@ impl State {
         let (rows, start) = (number("rows").unwrap_or(ROWS), number("start").unwrap_or(0));
         let cursor = request.parameter("cursorMark");
         let behind = cursor.as_deref().and_then(|cursor| cursor.strip_prefix(MARK));
-        let page: Vec<_> =
-            found.iter().filter(|(key, _)| behind.is_none_or(|last| key.as_str() > last)).skip(start).take(rows).collect();
+        let page: Vec<_> = found
+            .iter()
+            .filter(|(key, _)| behind.is_none_or(|last| key.as_str() > last))
+            .skip(start)
+            .take(rows)
+            .collect();
         let fields = request.parameter("fl");
         let docs: Vec<_> = page.iter().map(|(_, document)| chosen(document, fields.as_deref())).collect();
         let mut answer = json!({"response": {"numFound": found.len(), "start": start, "docs": docs}});

@@ -35,7 +35,10 @@ pub(super) struct State {
 enum Judgement {
     Good,
     /// It is named, or not, and these are the words.
-    Bad { is_named: bool, words: String },
+    Bad {
+        is_named: bool,
+        words: String,
+    },
 }
 
 impl State {
@@ -202,7 +205,10 @@ fn judge(id: &str, document: &Value) -> Judgement {
     let bad = |is_named, words| Judgement::Bad { is_named, words };
     if let Some(value) = document.get("bad") {
         let value = value.as_str().unwrap_or_default();
-        return bad(true, format!("ERROR: [doc={id}] Error adding field 'bad'='{value}' msg=For input string: {value}"));
+        return bad(
+            true,
+            format!("ERROR: [doc={id}] Error adding field 'bad'='{value}' msg=For input string: {value}"),
+        );
     }
     if document.get("strange").is_some() {
         return bad(false, "Exception while parsing the request".to_owned());

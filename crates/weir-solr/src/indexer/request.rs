@@ -12,6 +12,9 @@ use crate::error::{ErrorClass, RequestError};
 /// What is kept of Solr's words about a document.
 const WORDS_CHARS_MAX: usize = 1000;
 
+/// What stands before the words of a node that the one that was asked has passed a document on to.
+const FROM_ANOTHER_NODE: &str = "Async exception during distributed update: ";
+
 /// So many documents refused and none accepted: then it is not the documents.
 const REFUSED_IN_A_ROW_MAX: usize = 50;
 
@@ -60,7 +63,7 @@ impl Shard {
         while let Some(piece) = open.pop() {
             let error = match self.send(&piece).await {
                 Ok(answer) => {
-                    settle(piece, &answer, &mut outcome);
+                    settle(piece, &answer, &mut open, &mut outcome);
                     continue;
                 }
                 Err(error) => error,
@@ -129,20 +132,32 @@ fn achieved(answer: &Value) -> Option<u64> {
     answer.get("responseHeader")?.get("rf")?.as_u64()
 }
 
-/// Settles documents by an answer that is well. A tolerant update chain names those that are not in it.
-fn settle(documents: Vec<Queued>, answer: &Value, outcome: &mut Outcome) {
+/// Settles documents by an answer that is well. A tolerant update chain names those that are not in it. One that it names
+/// otherwise than any of these is called (`(unknown)`) could be each of them: then they are sent again, in halves, until it
+/// is found.
+fn settle(documents: Vec<Queued>, answer: &Value, open: &mut Vec<Vec<Queued>>, outcome: &mut Outcome) {
     let errors = answer.get("responseHeader").and_then(|header| header.get("errors")?.as_array());
     let Some(errors) = errors.filter(|errors| !errors.is_empty()) else {
         outcome.accept(documents);
         return;
     };
+    let words = |error: &Value| error.get("message").and_then(Value::as_str).unwrap_or("refused").to_owned();
+    let mut unmatched: Vec<&Value> = errors.iter().collect();
+    let (mut rest, count) = (Vec::new(), documents.len());
     for document in documents {
-        let of_it =
-            |error: &&Value| error.get("id").and_then(Value::as_str).is_some_and(|id| id.as_bytes() == document.id());
-        match errors.iter().find(of_it) {
-            None => outcome.accept([document]),
-            Some(error) => outcome.reject(document, error.get("message").and_then(Value::as_str).unwrap_or("refused")),
+        let id = document.id().into_owned();
+        let is_of_it = |error: &&Value| error.get("id").and_then(Value::as_str).is_some_and(|of| of.as_bytes() == id);
+        unmatched.retain(|error| !is_of_it(error));
+        match errors.iter().find(is_of_it) {
+            Some(error) => outcome.reject(document, &words(error)),
+            None => rest.push(document),
         }
+    }
+    match unmatched.first() {
+        None => outcome.accept(rest),
+        // Alone in a request of its own there is no doubt.
+        Some(_) if rest.len() == 1 && count > 1 => open.push(rest),
+        Some(error) => halve(rest, &words(error), open, outcome),
     }
 }
 
@@ -159,8 +174,7 @@ fn separate(
     outcome: &mut Outcome,
 ) {
     let words = words(error);
-    let named = named(&words);
-    let bad = documents.iter().position(|document| named == Some(document.id()));
+    let bad = named(&words, &documents);
     match bad {
         Some(at) => {
             let rest = documents.split_off(at + 1);
@@ -193,10 +207,21 @@ fn halve(mut documents: Vec<Queued>, words: &str, open: &mut Vec<Vec<Queued>>, o
     open.push(documents);
 }
 
-/// The id in `ERROR: [doc=ID] ...`.
-fn named(words: &str) -> Option<&[u8]> {
-    let (_, behind) = words.split_once("[doc=")?;
-    behind.split_once(']').map(|(id, _)| id.as_bytes())
+/// Which document Solr's words name: `ERROR: [doc=ID] ...`. They may go on with a value that looks like that too, and an id
+/// may have brackets in it: what is not clear names none.
+fn named(words: &str, documents: &[Queued]) -> Option<usize> {
+    let words = match words.strip_prefix(FROM_ANOTHER_NODE) {
+        Some(theirs) => &theirs[theirs.find("ERROR: [doc=")?..],
+        None => words,
+    };
+    let behind = words.strip_prefix("ERROR: ").unwrap_or(words).strip_prefix("[doc=")?.as_bytes();
+    let is_named = |document: &Queued| {
+        let id = document.id();
+        behind.strip_prefix(&*id).is_some_and(|behind| behind.starts_with(b"]"))
+    };
+    let mut candidates = documents.iter().enumerate().filter(|(_, document)| is_named(document));
+    let (first, document) = candidates.next()?;
+    candidates.all(|(_, other)| other.id() == document.id()).then_some(first)
 }
 
 /// Whether the schema lacks what every document has: a person has to see to that, and no document is at fault.

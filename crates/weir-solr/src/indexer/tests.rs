@@ -169,6 +169,55 @@ fn bad_documents_without_a_name_are_isolated() {
     });
 }
 
+/// Documents of these ids; `field` is added to the last of them.
+fn called(ids: &[&str], field: &str, value: &[u8]) -> Documents {
+    let encoding = Encoding::new(Form::Json, []);
+    let [key, field] = ["id", field].map(|name| encoding.name(name));
+    let mut builder = DocumentsBuilder::new(&encoding);
+    for (number, id) in ids.iter().enumerate() {
+        builder.begin(&key, id);
+        if number + 1 == ids.len() {
+            builder.text(&field, value);
+        }
+        builder.end();
+    }
+    builder.finish()
+}
+
+/// Scenario: an update chain that tolerates bad documents and names them in an answer of 200; with ids that are written with
+/// escapes, and where Solr does not know which one it is.
+/// Guarantees: what is not in Solr is never accepted: each bad document is rejected, all others are in.
+#[test]
+fn a_tolerant_chain_hides_nothing() {
+    let odd = ["plain", "a\"b", "c\\d", "e]f"];
+    for (field, ids) in
+        [("bad", &odd[..2]), ("bad", &odd[..3]), ("bad", &odd[..]), ("strange", &odd[..1]), ("strange", &odd)]
+    {
+        run(async {
+            let fake = cluster(1).await;
+            fake.tolerate();
+            let report = index(&fake, options(), called(ids, field, b"x")).await;
+            let rejected: Vec<_> = report.rejected.iter().map(|(number, _)| *number).collect();
+            assert_eq!((rejected, report.handed_back.is_none()), (vec![ids.len() - 1], true), "{field} {ids:?}");
+            assert_eq!(fake.added().len(), ids.len() - 1, "{field} {ids:?}");
+        });
+    }
+}
+
+/// Scenario: ids that end in what stands behind ids in Solr's words, beside those they could be mistaken for.
+/// Guarantees: the bad document is found all the same; nobody else is rejected, and nothing is accepted that is not in.
+#[test]
+fn ids_are_not_mistaken_for_each_other() {
+    for ids in [["first", "a", "second", "a]b"], ["first", "a]b", "second", "a"], ["b", "a\"", "a", "a\"]"]] {
+        run(async {
+            let fake = cluster(1).await;
+            let report = index(&fake, options(), called(&ids, "bad", b"x")).await;
+            let rejected: Vec<_> = report.rejected.iter().map(|(number, _)| *number).collect();
+            assert_eq!((rejected, fake.added().len()), (vec![3], 3), "{ids:?}");
+        });
+    }
+}
+
 /// Scenario: a field that the schema does not have; a login that is refused.
 /// Guarantees: nothing is rejected; everything is handed back as something that a person must see to.
 #[test]
