@@ -10,9 +10,7 @@ use weir_engine::source::StartError;
 use weir_gssapi::Credentials;
 use weir_hdfs::configuration::{Cluster, Properties, Transport};
 use weir_hdfs::webhdfs::Authentication;
-use weir_hdfs::{
-    Fallback, Faults, FileSystem, LocalFileSystem, NativeHdfs, NativeOptions, WebHdfs, WebHdfsOptions,
-};
+use weir_hdfs::{Fallback, Faults, FileSystem, LocalFileSystem, NativeHdfs, NativeOptions, WebHdfs, WebHdfsOptions};
 
 use crate::kafka::runtime::IoThread;
 

@@ -195,7 +195,8 @@ fn of_minute(minute: i64) -> EventBatch {
 
 /// Directories below `folder` that are complete, by name.
 fn complete(folder: &Path) -> Vec<String> {
-    let found = std::fs::read_dir(folder).expect("a folder").flatten().filter(|entry| entry.path().join(MARKER).exists());
+    let found =
+        std::fs::read_dir(folder).expect("a folder").flatten().filter(|entry| entry.path().join(MARKER).exists());
     let mut found: Vec<_> = found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     found.sort();
     found

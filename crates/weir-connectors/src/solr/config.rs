@@ -111,6 +111,12 @@ fn places(options: &Options, diagnostics: &mut Diagnostics) -> Option<Places> {
 fn mapping(options: &Options, diagnostics: &mut Diagnostics) -> Option<MappingSpec> {
     let mut fields = Some(Vec::new());
     for (name, text) in options.text_map("fields") {
+        if name == options.text("key_field") {
+            let hint = "what is in the unique key is the option id";
+            let message = format!("field {name} is the unique key: it would be written twice");
+            diagnostics.push(options.error("fields", message).with_hint(hint));
+            fields = None;
+        }
         match (Field::parse(name, text), &mut fields) {
             (Ok(field), Some(fields)) => fields.push(field),
             (Ok(_), None) => {}

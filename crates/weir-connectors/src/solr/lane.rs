@@ -12,13 +12,13 @@ use weir_solr::{Client, Documents, DocumentsBuilder, ErrorClass, Indexer, Reques
 
 use super::config::SolrSinkSpec;
 use super::flight::{Held, Row, Waiting};
-use super::mapping::Mapping;
+use super::mapping::{LeftOut, Mapping};
 use super::upkeep::Upkeep;
 
 /// After so long without any answer a delivery goes back to the channel and the group's state says why: longer than an
 /// election usually takes, short enough that a stop is not held up.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Time between two warnings about values that do not fit their types.
+/// Time between two warnings about what documents lack.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The one lane of the sink.
@@ -31,13 +31,8 @@ pub(super) struct SolrSink {
     /// From the first delivery on: made inside the lane's runtime, which its tasks run on.
     indexer: Option<Indexer>,
     held: Arc<Held>,
+    /// Since the last warning, and when that was.
     left_out: LeftOut,
-}
-
-/// Values that do not fit their types.
-#[derive(Default)]
-struct LeftOut {
-    values: u64,
     warned: Option<Instant>,
 }
 
@@ -53,8 +48,8 @@ impl SolrSink {
     pub(super) fn new(name: &str, spec: SolrSinkSpec, client: Client) -> Self {
         let mapping = Mapping::new(spec.mapping.clone());
         let upkeep = spec.create.clone().map(|create| Upkeep::new(client.clone(), create, spec.places.clone()));
-        let (held, left_out) = Default::default();
-        Self { name: name.to_owned(), spec, mapping, client, upkeep, indexer: None, held, left_out }
+        let (held, left_out, warned) = Default::default();
+        Self { name: name.to_owned(), spec, mapping, client, upkeep, indexer: None, held, left_out, warned }
     }
 
     fn indexer(&mut self) -> Indexer {
@@ -97,8 +92,9 @@ impl SolrSink {
             }
             let part = part_of(parts, places.of(row), &self.mapping);
             match mapping.write(row, &id, &mut part.builder) {
-                Ok(values) => {
-                    self.left_out.values += values;
+                Ok(left_out) => {
+                    self.left_out.values += left_out.values;
+                    self.left_out.headers += left_out.headers;
                     part.rows.push((number, row as u32));
                 }
                 Err(reason) => ack.reject(batch, &[row], &reason),
@@ -136,10 +132,16 @@ impl SolrSink {
         {
             tracing::warn!(sink = %self.name, error = %error.chain(), "collections by time were not looked after");
         }
-        let is_due = self.left_out.warned.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL);
-        if self.left_out.values > 0 && is_due {
-            tracing::warn!(sink = %self.name, values = self.left_out.values, "values do not fit the type of their field and were left out");
-            self.left_out = LeftOut { values: 0, warned: Some(Instant::now()) };
+        let LeftOut { values, headers } = self.left_out;
+        let is_due = self.warned.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL);
+        if values + headers > 0 && is_due {
+            tracing::warn!(
+                sink = %self.name,
+                values,
+                headers,
+                "left out: values that do not fit the type of their field, and headers whose field is another one's"
+            );
+            (self.left_out, self.warned) = (LeftOut::default(), Some(Instant::now()));
         }
     }
 }

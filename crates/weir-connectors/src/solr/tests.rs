@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use weir_config::Diagnostics;
+use weir_engine::agent::Plan;
 use weir_engine::channel::{Channel, MemoryChannel, MemoryLimits, ReadLimit};
 use weir_engine::delivery::{DEAD_LETTER_REASON, Delivery, DeliveryError};
 use weir_engine::group::Group;
@@ -11,7 +13,7 @@ use weir_engine::receipt::Receipt;
 use weir_engine::sink::{FlushReason, Sink, SinkContext};
 use weir_event::{EventBatch, HeaderName, Span, TextColumn, names};
 use weir_solr::fake::{FakeSolr, Step};
-use weir_testkit::agent::plan;
+use weir_testkit::agent::{config, plan};
 
 use super::place::Places;
 
@@ -105,6 +107,13 @@ fn texts(values: &[&str]) -> TextColumn {
     TextColumn { arena: arena.into(), spans: Arc::new(spans) }
 }
 
+/// What is wrong with a configuration.
+fn faults(toml: &str) -> String {
+    let mut diagnostics = Diagnostics::new();
+    let _ = Plan::new(&config(toml, &crate::registry()), &crate::registry(), &mut diagnostics);
+    diagnostics.render(false)
+}
+
 /// Eight events of severities 0 to 7.
 fn events() -> EventBatch {
     let bodies: Vec<_> = (0..8).map(|number| format!("message {number} denied")).collect();
@@ -136,6 +145,38 @@ fn events_become_documents() {
         assert!(rig.solr.document(&without_host).expect("it is there").get("host").is_none());
         assert_eq!((rig.solr.added().len(), rig.solr.misrouted(), rig.delivered()), (8, 0, 8));
     });
+}
+
+/// Scenario: every header becomes a field of its name, and the sender has named headers like the unique key, like a mapped
+/// field, like Solr's own `_version_`, and two that become the same; in both encodings; the key among the fields.
+/// Guarantees: no header overwrites the id or another field, so every event has its document; what is left out is known.
+/// A configuration that writes the key twice is refused.
+#[test]
+fn headers_never_overwrite_the_key() {
+    run(async {
+        let mut rig = Rig::new("collection = 'logs'\nheader_fields = '*'").await;
+        let mut batch = events();
+        for (header, value) in [("id", "mine"), ("message", "x"), ("-version-", "1"), ("a.b", "one"), ("a-b", "two")] {
+            batch.set_constant(HeaderName::new(header), value);
+        }
+        rig.deliver(&batch).await.expect("taken in");
+        rig.finish().await;
+        assert_eq!((rig.solr.added().len(), rig.solr.ids("logs").len(), rig.delivered()), (8, 8, 8));
+        let document = rig.solr.document(&rig.solr.ids("logs")[0]).expect("it is there");
+        assert!(document["message"].as_str().is_some_and(|text| text.ends_with("denied")), "{document}");
+        assert!(document.get("_version_").is_none() && document["a_b"] == "one", "{document}");
+    });
+    for encoding in ["json", "javabin"] {
+        let toml = |fields: &str| {
+            format!(
+                "[sources.in]\ntype = 'generate'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n[sinks.out]\n\
+                 type = 'solr'\nchannel = 'c'\nurls = ['http://a']\ncollection = 'c'\nencoding = '{encoding}'\n{fields}"
+            )
+        };
+        assert_eq!(faults(&toml("fields = { a = '%{b}' }")), "");
+        let faults = faults(&toml("key_field = 'k'\nfields = { k = '%{b}' }"));
+        assert!(faults.contains("field k is the unique key"), "{faults}");
+    }
 }
 
 /// Scenario: conditions on numbers, texts and bodies, turned round, and a sample.

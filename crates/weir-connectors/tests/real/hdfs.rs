@@ -194,7 +194,9 @@ pub(crate) fn may_mount(hadoop: &Result<Distribution, Unavailable>) -> Result<()
     let mounted = Command::new("unshare").args(["--mount", "--", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
     match mounted {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(Unavailable { reason: format!("no mounts in a namespace of its own: {}", output.stderr.escape_ascii()) }),
+        Ok(output) => Err(Unavailable {
+            reason: format!("no mounts in a namespace of its own: {}", output.stderr.escape_ascii()),
+        }),
         Err(error) => Err(Unavailable { reason: format!("no program unshare: {error}") }),
     }
 }
