@@ -38,6 +38,22 @@ pub enum RequestError {
         /// How many should.
         wanted: u64,
     },
+    /// The schema lacks a field that every document has.
+    #[error("the schema lacks what documents are made of, mind the fields: {words}")]
+    Schema {
+        /// Solr's words.
+        words: String,
+    },
+    /// It is not single documents that are bad.
+    #[error(
+        "it has refused the last {refused} documents and takes no other either: mind its schema, its update chain and its limits. Of the last it says: {words}"
+    )]
+    RefusesAll {
+        /// How many one after the other.
+        refused: usize,
+        /// Solr's words about one of them.
+        words: String,
+    },
     /// The token or password could not be read.
     #[error("the file {path} with the token cannot be read")]
     Token {
@@ -86,6 +102,7 @@ impl RequestError {
             Self::Unanswered { .. } | Self::NoCollection { .. } | Self::NoLeader { .. } => ErrorClass::Moved,
             Self::Replicas { .. } => ErrorClass::Busy,
             Self::Token { .. } => ErrorClass::Denied,
+            Self::Schema { .. } | Self::RefusesAll { .. } => ErrorClass::Documents,
             Self::Refused { status, .. } => match status {
                 401 | 403 => ErrorClass::Denied,
                 // 409: a document that names a version of itself which is not there.

@@ -52,6 +52,11 @@ impl Encoding {
         Name { text: text.to_owned(), number: self.names.iter().position(|name| name == text) }
     }
 
+    /// Whether it was made for documents with this field.
+    pub(crate) fn knows(&self, field: &str) -> bool {
+        self.names.iter().any(|name| name == field)
+    }
+
     /// An id as it was given, from how it is written in a document.
     pub(crate) fn id<'a>(&self, written: &'a [u8]) -> Cow<'a, [u8]> {
         if self.form == Form::Javabin || !written.contains(&b'\\') {

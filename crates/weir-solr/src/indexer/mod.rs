@@ -32,6 +32,7 @@ mod submission;
 #[cfg(test)]
 mod tests;
 mod window;
+mod words;
 
 use collection::Collection;
 use submission::Flight;
@@ -97,6 +98,14 @@ impl Indexer {
     pub fn new(client: Client, options: IndexerOptions) -> Self {
         let (collections, troubles) = (Mutex::default(), Mutex::default());
         Self { shared: Arc::new(Shared { client, options, collections, flight: Arc::default(), troubles }) }
+    }
+
+    /// Looks a collection up, so that [`Indexer::submit`] need not.
+    ///
+    /// # Errors
+    /// [`RequestError`] if it cannot be found.
+    pub async fn find(&self, collection: &str) -> Result<(), RequestError> {
+        self.collection(collection).known(&self.shared).await.map(drop)
     }
 
     /// Queues documents for the shards they belong to. Waits only for the state of the collection, if it is not known yet.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicIsize;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -11,7 +12,7 @@ use tokio::time::sleep_until;
 
 use super::Shared;
 use super::collection::Collection;
-use super::request::{Outcome, Refusal};
+use super::request::{Outcome, Refusal, spread};
 use super::submission::{HandedBack, Queued};
 use super::window::Window;
 use crate::error::{ErrorClass, RequestError};
@@ -25,12 +26,18 @@ pub(super) struct Shard {
     /// Held for a few moves of documents; never across a wait.
     queue: Mutex<Queue>,
     pushed: Notify,
+    /// Documents refused since one was accepted, by whichever request; below 0 while it is known that others are taken.
+    pub(super) refused_in_a_row: AtomicIsize,
+    /// Held while it is found out whether any document is taken.
+    pub(super) probing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
 struct Queue {
     documents: VecDeque<Queued>,
     bytes: usize,
+    /// Documents in requests.
+    sent: usize,
     /// When the first of `documents` came.
     since: Instant,
     is_running: bool,
@@ -54,13 +61,32 @@ impl Shard {
         let queue = Queue {
             documents: VecDeque::new(),
             bytes: 0,
+            sent: 0,
             since: Instant::now(),
             is_running: false,
             window: Window::new(&shared.options),
             paused_until: None,
             troubled_since: None,
         };
-        Self { name: name.to_owned(), collection, shared, queue: Mutex::new(queue), pushed: Notify::new() }
+        let (queue, pushed, refused_in_a_row) = (Mutex::new(queue), Notify::new(), AtomicIsize::new(0));
+        let probing = tokio::sync::Mutex::default();
+        Self { name: name.to_owned(), collection, shared, queue, pushed, refused_in_a_row, probing }
+    }
+
+    /// Number of documents in the queue and in requests.
+    pub(super) fn waiting(&self) -> usize {
+        let queue = self.queue.lock();
+        queue.documents.len() + queue.sent
+    }
+
+    /// Takes some documents from all over the queue.
+    pub(super) fn take_spread(&self, count: usize) -> Vec<Queued> {
+        let mut queue = self.queue.lock();
+        let mut documents: Vec<_> = std::mem::take(&mut queue.documents).into();
+        let taken = spread(&mut documents, count);
+        queue.documents = documents.into();
+        queue.bytes -= taken.iter().map(|document| document.bytes().len()).sum::<usize>();
+        taken
     }
 
     /// Adds documents, and starts the task if it does not run.
@@ -83,14 +109,15 @@ impl Shard {
 
     /// Sends until there is nothing left to send.
     async fn run(self: Arc<Self>) {
-        let mut requests: JoinSet<Outcome> = JoinSet::new();
+        let mut requests: JoinSet<(usize, Outcome)> = JoinSet::new();
         loop {
             while let Some(outcome) = requests.try_join_next() {
                 self.learn(outcome.ok()).await;
             }
             match self.next(requests.len()) {
                 Next::Send(documents) => {
-                    requests.spawn(self.clone().request(documents));
+                    let shard = self.clone();
+                    requests.spawn(async move { (documents.len(), shard.request(documents).await) });
                 }
                 Next::Wait(until) => {
                     tokio::select! {
@@ -129,17 +156,19 @@ impl Shard {
             return Next::Wait(Some(ripe));
         }
         let batch = queue.take(documents, bytes);
+        queue.sent += batch.len();
         queue.since = now;
         Next::Send(batch)
     }
 
     /// Draws conclusions from what became of a request. `None` if its task was ended, and its documents with it.
-    async fn learn(self: &Arc<Self>, outcome: Option<Outcome>) {
-        let Some(outcome) = outcome else { return };
+    async fn learn(self: &Arc<Self>, outcome: Option<(usize, Outcome)>) {
+        let Some((sent, outcome)) = outcome else { return };
         let subject = format!("{}/{}", self.collection.name(), self.name);
         let mut is_well = false;
         {
             let mut queue = self.queue.lock();
+            queue.sent = queue.sent.saturating_sub(sent);
             if outcome.accepted > 0 {
                 is_well = outcome.failure.is_none();
                 queue.troubled_since = None;
@@ -161,7 +190,7 @@ impl Shard {
 
     async fn failed(self: &Arc<Self>, subject: &str, error: &RequestError, documents: Vec<Queued>) {
         let message = format!("{subject}: {}", error.chain());
-        // Documents are at fault only where the schema is: see `request`.
+        // What documents are at fault for does not get here: see `request`.
         let is_permanent = matches!(error.class(), ErrorClass::Denied | ErrorClass::Documents);
         tracing::debug!(subject, error = %error.chain(), documents = documents.len(), "a request failed");
         let handed_back = {

@@ -32,7 +32,7 @@ fn client(fake: &FakeSolr) -> Client {
 
 /// Documents `0..count`; `field` is added to those in `bad`.
 fn documents(count: usize, field: &str, bad: &[usize]) -> Documents {
-    let encoding = Encoding::new(Form::Json, []);
+    let encoding = Encoding::new(Form::Json, [field.to_owned()]);
     let [id, message, field] = ["id", "message", field].map(|name| encoding.name(name));
     let mut builder = DocumentsBuilder::new(&encoding);
     for number in 0..count {
@@ -234,17 +234,71 @@ fn what_a_person_must_see_to_is_handed_back() {
     });
 }
 
-/// Scenario: Solr refuses every document of many, with and without naming them.
-/// Guarantees: after some of them that counts as something a person must see to, not as a fault of documents.
+/// Scenario: a bad value with the words that Solr has for a field that it does not know; a field that the sender named, and
+/// Solr does not know.
+/// Guarantees: that document alone is rejected, the others are in: nobody can stop the sink by what he sends.
 #[test]
-fn when_everything_is_refused_it_is_not_the_documents() {
-    for field in ["bad", "strange"] {
+fn words_of_the_sender_are_not_those_of_solr() {
+    let values: [&[u8]; 3] = [b"unknown field 'id'", b"x' ERROR: [doc=a] unknown field 'bad'", b"[doc=b]"];
+    for (field, value) in values.map(|value| ("bad", value)).into_iter().chain([("lacking", &b"x"[..])]) {
         run(async {
             let fake = cluster(1).await;
-            let all: Vec<usize> = (0..250).collect();
-            let report = index(&fake, options(), documents(250, field, &all)).await;
-            assert!(report.handed_back.expect("handed back").is_permanent);
-            assert!(report.rejected.len() <= 50 && fake.added().is_empty(), "{}", report.rejected.len());
+            let report = index(&fake, options(), called(&["a", "b", "c", "d"], field, value)).await;
+            let rejected: Vec<_> = report.rejected.iter().map(|(number, _)| *number).collect();
+            assert_eq!((rejected, report.handed_back.is_none()), (vec![3], true), "{field} {value:?}");
+            assert_eq!(fake.added().len(), 3);
+        });
+    }
+}
+
+/// Scenario: Solr refuses every document: in one request of many and in many requests of a few, naming them or not, in an
+/// answer of its own or of a tolerant chain, or because they are too large for a proxy.
+/// Guarantees: after some of them, over all requests, that counts as something a person must see to, not as a fault of
+/// documents, however often it is tried.
+#[test]
+fn when_everything_is_refused_it_is_not_the_documents() {
+    for (field, per_request, is_tolerant) in [
+        ("bad", 250, false),
+        ("strange", 250, false),
+        ("bad", 20, false),
+        ("strange", 20, true),
+        ("bad", 250, true),
+        ("", 20, false),
+    ] {
+        run(async {
+            let fake = cluster(1).await;
+            if is_tolerant {
+                fake.tolerate();
+            }
+            if field.is_empty() {
+                fake.limit(10);
+            }
+            let indexer = Indexer::new(client(&fake), options());
+            let all: Vec<usize> = (0..per_request).collect();
+            let (mut rejected, mut handed_back) = (0, 0);
+            for _ in 0..6 {
+                let submission = indexer.submit("logs", documents(per_request, field, &all)).await.expect("taken in");
+                let report = submission.await;
+                rejected += report.rejected.len();
+                handed_back += usize::from(report.handed_back.is_some_and(|why| why.is_permanent));
+            }
+            assert!(rejected <= 50 && handed_back >= 3 && fake.added().is_empty(), "{field}: {rejected} {handed_back}");
+            assert!(indexer.troubles()[0].contains("has refused the last 50 documents"), "{:?}", indexer.troubles());
+        });
+    }
+}
+
+/// Scenario: more bad documents than that at the head, good ones behind them, in the same request or in later ones.
+/// Guarantees: the bad ones are rejected, the good ones are in: a bad batch does not stop the shard for good.
+#[test]
+fn many_bad_documents_do_not_stop_the_good_ones() {
+    for (count, bad, batch) in [(1000, 900, 1000), (600, 300, 100), (400, 399, 50)] {
+        run(async {
+            let fake = cluster(1).await;
+            let options = IndexerOptions { batch_documents_max: batch, ..options() };
+            let report = index(&fake, options, documents(count, "bad", &(0..bad).collect::<Vec<_>>())).await;
+            assert!(report.handed_back.is_none(), "{:?}", report.handed_back);
+            assert_eq!((report.rejected.len(), fake.added().len()), (bad, count - bad));
         });
     }
 }
