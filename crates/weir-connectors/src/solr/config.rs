@@ -44,6 +44,7 @@ fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<
         shards: table.count("shards"),
         replicas: table.count("replicas"),
         alias: table.text_opt("alias").map(str::to_owned),
+        collections_max: table.count("collections_max"),
     });
     let indexer = IndexerOptions {
         batch_documents_max: options.count("batch_documents") as usize,

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use weir_engine::delivery::{AckToken, Delivery, DeliveryError};
 use weir_engine::sink::{FlushReason, Sink};
 use weir_event::EventBatch;
-use weir_solr::{Client, Documents, DocumentsBuilder, ErrorClass, Indexer, RequestError, Submission, id_hash};
+use weir_solr::{Client, DocumentsBuilder, ErrorClass, Indexer, RequestError, id_hash};
 
 use super::config::SolrSinkSpec;
-use super::flight::{Held, Row, Waiting};
+use super::flight::{Held, Row, Waiting, by_batch};
 use super::mapping::{LeftOut, Mapping};
-use super::upkeep::Upkeep;
+use super::upkeep::{NotMade, Upkeep};
 
 /// After so long without any answer a delivery goes back to the channel and the group's state says why: longer than an
 /// election usually takes, short enough that a stop is not held up.
@@ -74,9 +74,10 @@ impl SolrSink {
     fn write(&mut self, number: u32, batch: &EventBatch, parts: &mut Vec<Part>, ack: &mut AckToken) {
         let conditions: Vec<_> = self.spec.conditions.iter().map(|condition| condition.bind(batch)).collect();
         let mapping = self.mapping.bind(batch);
-        let mut places = self.spec.places.bind(batch, Timestamp::now());
+        let newest = self.upkeep.as_ref().and_then(Upkeep::newest);
+        let mut places = self.spec.places.bind(batch, Timestamp::now(), newest);
         let mut unselected = vec![0_u64; conditions.len()];
-        let mut unsampled = 0;
+        let (mut unsampled, mut too_old) = (0, 0);
         for row in 0..batch.len() {
             if let Some(unmet) = conditions.iter().position(|condition| !condition.is_met(row)) {
                 unselected[unmet] += 1;
@@ -90,7 +91,11 @@ impl SolrSink {
                 unsampled += 1;
                 continue;
             }
-            let part = part_of(parts, places.of(row), &self.mapping);
+            let Some(collection) = places.of(row) else {
+                too_old += 1;
+                continue;
+            };
+            let part = part_of(parts, collection, &self.mapping);
             match mapping.write(row, &id, &mut part.builder) {
                 Ok(left_out) => {
                     self.left_out.values += left_out.values;
@@ -104,25 +109,19 @@ impl SolrSink {
             ack.count_dropped(condition.condition.reason, events);
         }
         ack.count_dropped("not selected: sample", unsampled);
+        ack.count_dropped("older than retention", too_old);
     }
 
-    /// Submits documents; makes their collection if it is not there and may be made.
-    async fn submit(&mut self, collection: &str, documents: Documents) -> Result<Submission, DeliveryError> {
+    /// Sees to it that a collection is there: makes it if it may be made.
+    async fn prepare(&mut self, collection: &str) -> Result<(), NotMade> {
         let indexer = self.indexer();
-        let mut outcome = indexer.submit(collection, documents.clone()).await;
-        if let (Err(RequestError::NoCollection { .. }), Some(upkeep)) = (&outcome, &mut self.upkeep) {
-            outcome = match upkeep.make(collection).await {
-                Ok(()) => indexer.submit(collection, documents).await,
-                Err(error) => Err(error),
-            };
-        }
-        outcome.map_err(|error| {
-            let message = format!("collection {collection} is not to be had");
-            match error.class() {
-                ErrorClass::Denied => DeliveryError::Fatal { message, source: Some(error.into()) },
-                _ => DeliveryError::Retry { message, after: error.retry_after(), source: Some(error.into()) },
+        match (indexer.find(collection).await, &mut self.upkeep) {
+            (Err(RequestError::NoCollection { .. }), Some(upkeep)) => {
+                upkeep.make(collection).await?;
+                Ok(indexer.find(collection).await?)
             }
-        })
+            (outcome, _) => Ok(outcome?),
+        }
     }
 
     /// What is done now and then, whatever comes of it.
@@ -143,6 +142,14 @@ impl SolrSink {
             );
             (self.left_out, self.warned) = (LeftOut::default(), Some(Instant::now()));
         }
+    }
+}
+
+fn not_to_be_had(collection: &str, error: RequestError) -> DeliveryError {
+    let message = format!("collection {collection} is not to be had");
+    match error.class() {
+        ErrorClass::Denied => DeliveryError::Fatal { message, source: Some(error.into()) },
+        _ => DeliveryError::Retry { message, after: error.retry_after(), source: Some(error.into()) },
     }
 }
 
@@ -168,23 +175,41 @@ impl Sink for SolrSink {
         for (number, batch) in batches.iter().enumerate() {
             self.write(number as u32, batch, &mut parts, &mut ack);
         }
-        let (mut submitted, mut written) = (Vec::with_capacity(parts.len()), 0);
-        for Part { collection, mut builder, rows } in parts {
-            let documents = builder.finish();
-            if documents.is_empty() {
-                continue;
+        parts.retain(|part: &Part| !part.builder.is_empty());
+        // All collections before any document: what is in one already would be sent again with those that cannot go.
+        let mut ready = Vec::with_capacity(parts.len());
+        for part in parts {
+            match self.prepare(&part.collection).await {
+                Ok(()) => ready.push(part),
+                Err(NotMade::TooMany(reason)) => {
+                    for (batch, rows) in by_batch(&part.rows) {
+                        ack.reject(&batches[batch], &rows, &reason);
+                    }
+                }
+                Err(NotMade::Failed(error)) => return Err(not_to_be_had(&part.collection, error)),
             }
-            written += documents.bytes();
-            submitted.push((self.submit(&collection, documents).await?, rows));
+        }
+        let (mut submitted, mut written, mut verdict) = (Vec::with_capacity(ready.len()), 0, Ok(()));
+        for Part { collection, mut builder, rows } in ready {
+            let documents = builder.finish();
+            let bytes = documents.bytes();
+            match indexer.submit(&collection, documents).await {
+                Ok(submission) => {
+                    written += bytes;
+                    submitted.push((submission, rows));
+                }
+                Err(error) => verdict = Err(not_to_be_had(&collection, error)),
+            }
         }
         if submitted.is_empty() {
+            verdict?;
             ack.ack();
             return Ok(());
         }
         // The events are kept for the dead letters among them.
         let bytes = batches.iter().map(EventBatch::memory_bytes).sum::<usize>().max(written);
         self.held.add(bytes);
-        tokio::spawn(Waiting { parts: submitted, batches, ack, bytes, held: self.held.clone() }.settle());
+        tokio::spawn(Waiting { parts: submitted, batches, ack, verdict, bytes, held: self.held.clone() }.settle());
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use weir_config::Diagnostics;
 use weir_engine::agent::Plan;
 use weir_engine::channel::{Channel, MemoryChannel, MemoryLimits, ReadLimit};
@@ -15,12 +14,11 @@ use weir_event::{EventBatch, HeaderName, Span, TextColumn, names};
 use weir_solr::fake::{FakeSolr, Step};
 use weir_testkit::agent::{config, plan};
 
-use super::place::Places;
+mod days;
 
 const LIMITS: MemoryLimits = MemoryLimits { bytes_max: 1 << 26, events_max: 1 << 20 };
 /// 2026-11-23 08:40 UTC.
 const NOW_MS: i64 = 1_795_423_200_000;
-const DAY_MS: i64 = 86_400_000;
 
 /// A sink between a channel and a cluster of this process.
 struct Rig {
@@ -266,6 +264,27 @@ fn what_passes_loses_nothing() {
     });
 }
 
+/// Scenario: a delivery for two collections, one of which is not there.
+/// Guarantees: it comes back before anything of it is sent, however often; it is indexed once when both are there.
+#[test]
+fn nothing_is_sent_while_a_collection_is_missing() {
+    run(async {
+        let options = "collection = 'logs'\ncollection_header = 'host'\ncollections_allowed = ['sw1']";
+        let mut rig = Rig::new(options).await;
+        let error = rig.deliver(&events()).await.expect_err("there is no sw1");
+        assert!(error.chain().contains("no collection or alias sw1"), "{}", error.chain());
+        let again = rig.next().expect("it comes again");
+        rig.sink.deliver(again).await.expect_err("there is still none");
+        assert!(rig.solr.updates().is_empty(), "{:?}", rig.solr.updates());
+        rig.solr.create("sw1", 1);
+        let again = rig.next().expect("it comes again");
+        rig.sink.deliver(again).await.expect("taken in");
+        rig.finish().await;
+        assert_eq!((rig.delivered(), rig.solr.ids("logs").len(), rig.solr.ids("sw1").len()), (8, 7, 1));
+        assert!(rig.solr.added().values().all(|times| *times == 1));
+    });
+}
+
 /// Scenario: a collection that is not there; a login that is refused.
 /// Guarantees: the delivery comes back with a message that names the collection and the cause.
 #[test]
@@ -279,53 +298,4 @@ fn a_missing_collection_is_named() {
         let error = rig.sink.deliver(next).await.expect_err("not let in");
         assert!(matches!(error, DeliveryError::Fatal { .. }) && error.chain().contains("401"), "{}", error.chain());
     });
-}
-
-/// Scenario: events of three days into collections by day, one of them far in the future, one before the retention; a
-/// collection of long ago is there.
-/// Guarantees: each day has its collection, the alias has them, the newest first, the old one is deleted; clocks that are
-/// wrong make no collections.
-#[test]
-fn collections_by_day() {
-    run(async {
-        let create = "create = { config_set = 'c', shards = 2, alias = 'all', retention_days = 3 }";
-        let mut rig = Rig::new(&format!("collection = 'day-%Y-%m-%d'\n{create}")).await;
-        let now = Timestamp::now();
-        let now_ms = now.as_millisecond();
-        rig.solr.create("day-2020-01-01", 1);
-        let mut batch = EventBatch::from_bodies(&["a", "b", "c", "d", "e"], now_ms);
-        let times = [now_ms, now_ms - DAY_MS, now_ms - 2 * DAY_MS, now_ms + 9 * DAY_MS, 0];
-        batch.set_i64(names::TIMESTAMP, times.to_vec());
-        rig.deliver(&batch).await.expect("taken in");
-        rig.finish().await;
-        let name = |ms| Timestamp::from_millisecond(ms).expect("a time").strftime("day-%Y-%m-%d").to_string();
-        let days = [name(now_ms - 2 * DAY_MS), name(now_ms - DAY_MS), name(now_ms)];
-        let mut expected = days.to_vec();
-        expected.push("logs".to_owned());
-        assert_eq!(rig.solr.collections(), expected);
-        let members = format!("{},{},{}", days[2], days[1], days[0]);
-        let admin = rig.solr.admin();
-        assert!(admin.iter().any(|path| path.contains(&format!("collections={members}"))), "{admin:?}");
-        assert_eq!(rig.delivered(), 5);
-    });
-}
-
-/// Scenario: names of collections by day and by month, and names that only look like them.
-/// Guarantees: only what the pattern makes counts; what is older than the retention has expired, its last day has not.
-#[test]
-fn old_collections_expire() {
-    let places = |default: &str| Places {
-        default: default.to_owned(),
-        header: None,
-        allowed: Vec::new(),
-        retention_days: Some(2),
-    };
-    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    let names = ["l-2026-11-20", "l-2026-11-21", "l-2026-11-23", "l-2026-1-2", "l-x", "logs"];
-    assert_eq!(places("l-%Y-%m-%d").expired(names, now), ["l-2026-11-20"]);
-    assert_eq!(places("m%Y-%m").expired(["m2026-10", "m2026-11", "m2026"], now), ["m2026-10"]);
-    assert!(places("l-%Y-%m-%d").fault().is_none() && places("logs").fault().is_none());
-    for name in ["l-%d", "l-%m-%Y", "l-%H", "l %Y", "", "l%"] {
-        assert!(places(name).fault().is_some(), "{name}");
-    }
 }
