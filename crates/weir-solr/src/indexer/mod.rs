@@ -135,11 +135,6 @@ impl Indexer {
         troubles
     }
 
-    /// Forgets a collection that is not used any more.
-    pub fn forget(&self, collection: &str) {
-        self.shared.collections.lock().remove(collection);
-    }
-
     fn collection(&self, name: &str) -> Arc<Collection> {
         let mut collections = self.shared.collections.lock();
         collections.entry(name.to_owned()).or_insert_with(|| Arc::new(Collection::new(name))).clone()
@@ -147,6 +142,14 @@ impl Indexer {
 }
 
 impl Shared {
+    /// Forgets a collection that is not there any more.
+    fn forget(&self, collection: &Arc<Collection>) {
+        let mut collections = self.collections.lock();
+        if collections.get(collection.name()).is_some_and(|known| Arc::ptr_eq(known, collection)) {
+            collections.remove(collection.name());
+        }
+    }
+
     fn set_trouble(&self, subject: &str, trouble: Option<String>) {
         let mut troubles = self.troubles.lock();
         match trouble {

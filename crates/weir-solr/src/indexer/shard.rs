@@ -164,7 +164,7 @@ impl Shard {
     /// Draws conclusions from what became of a request. `None` if its task was ended, and its documents with it.
     async fn learn(self: &Arc<Self>, outcome: Option<(usize, Outcome)>) {
         let Some((sent, outcome)) = outcome else { return };
-        let subject = format!("{}/{}", self.collection.name(), self.name);
+        let subject = self.subject();
         let mut is_well = false;
         {
             let mut queue = self.queue.lock();
@@ -221,7 +221,11 @@ impl Shard {
     /// Asks who leads now; if the shard is not there any more its documents go where they belong now.
     async fn look_again(self: &Arc<Self>) {
         let before = self.collection.state();
-        let Ok(state) = self.collection.refresh(&self.shared).await else { return };
+        let state = match self.collection.refresh(&self.shared).await {
+            Ok(state) => state,
+            Err(error @ RequestError::NoCollection { .. }) => return self.give_up(&error),
+            Err(_) => return,
+        };
         let range = |state: &crate::state::CollectionState| {
             state.shards.iter().find(|shard| shard.name == self.name).and_then(|shard| shard.range)
         };
@@ -234,6 +238,26 @@ impl Shard {
             let documents = self.queue.lock().take_all();
             self.collection.place(&self.shared, documents);
         }
+    }
+    /// The collection is gone: whoever submitted the documents may make it again. Those in requests come back to this queue
+    /// and find out the same way.
+    fn give_up(&self, error: &RequestError) {
+        let documents = {
+            let mut queue = self.queue.lock();
+            queue.troubled_since = None;
+            queue.take_all()
+        };
+        self.shared.set_trouble(&self.subject(), None);
+        self.shared.forget(&self.collection);
+        let why = HandedBack { message: format!("{}: {}", self.subject(), error.chain()), is_permanent: false };
+        for document in documents {
+            document.hand_back(&why);
+        }
+    }
+
+    /// What messages call it.
+    fn subject(&self) -> String {
+        format!("{}/{}", self.collection.name(), self.name)
     }
 }
 

@@ -303,6 +303,41 @@ fn many_bad_documents_do_not_stop_the_good_ones() {
     }
 }
 
+/// Scenario: a collection is deleted while documents go to it, and while its state is known; then it is made again.
+/// Guarantees: what was on its way is handed back at once as something that passes, the next question says that it is not
+/// there, and as soon as it is documents get in.
+#[test]
+fn a_deleted_collection_is_noticed() {
+    run(async {
+        let fake = cluster(1).await;
+        let client = client(&fake);
+        let options = IndexerOptions { state_age_max: Duration::from_millis(1), ..options() };
+        let long = IndexerOptions { state_age_max: Duration::from_secs(600), ..options.clone() };
+        for options in [options, long] {
+            let indexer = Indexer::new(client.clone(), options);
+            let report = indexer.submit("logs", documents(3, "", &[])).await.expect("taken in").await;
+            assert!(report.handed_back.is_none());
+            client.get("/admin/collections?action=DELETE&name=logs").await.expect("deleted");
+            match indexer.submit("logs", documents(3, "", &[])).await {
+                Err(error) => assert!(matches!(error, RequestError::NoCollection { .. }), "{error}"),
+                Ok(submission) => {
+                    let handed_back = submission.await.handed_back.expect("handed back");
+                    assert!(
+                        !handed_back.is_permanent && handed_back.message.contains("no collection"),
+                        "{handed_back:?}"
+                    );
+                }
+            }
+            let error = indexer.find("logs").await.expect_err("it is gone");
+            assert!(matches!(error, RequestError::NoCollection { .. }), "{error}");
+            assert_eq!(indexer.troubles(), Vec::<String>::new());
+            fake.create("logs", 1);
+            let report = indexer.submit("logs", documents(3, "", &[])).await.expect("taken in").await;
+            assert!(report.handed_back.is_none());
+        }
+    });
+}
+
 /// Scenario: a shard that accepts nothing for longer than the options allow.
 /// Guarantees: its documents are handed back with the reason, as something that passes.
 #[test]
