@@ -413,6 +413,24 @@ fn logins_are_sent_and_tokens_renewed() {
     });
 }
 
+/// Scenario: the only address that was given ends after the state was asked for once; the cluster has others.
+/// Guarantees: they are asked, and documents get in.
+#[test]
+fn other_addresses_are_learned() {
+    run(async {
+        let fake = cluster(1).await;
+        let door = fake.door().await.expect("a port");
+        let client = Client::new(ClientOptions::new([door.url()])).expect("a client");
+        let options = IndexerOptions { state_age_max: Duration::ZERO, ..options() };
+        let indexer = Indexer::new(client.clone(), options);
+        indexer.find("logs").await.expect("it is there");
+        drop(door);
+        client.get("/admin/collections?action=CREATEALIAS&name=all&collections=logs").await.expect("an alias");
+        let report = indexer.submit("all", documents(3, "", &[])).await.expect("taken in").await;
+        assert!(report.handed_back.is_none());
+    });
+}
+
 /// Scenario: a collection that is not there, an alias, and a first address that nobody listens at.
 /// Guarantees: the first is said at once with its name; the others work.
 #[test]
