@@ -198,7 +198,8 @@ impl Shard {
             let now = Instant::now();
             let since = *queue.troubled_since.get_or_insert(now);
             let pause = queue.window.failed(fastrand::f64()).max(error.retry_after().unwrap_or_default());
-            queue.paused_until = Some(now + pause);
+            // Another request may have been asked to wait longer.
+            queue.paused_until = queue.paused_until.max(Some(now + pause));
             queue.put_back(documents);
             let is_over = is_permanent || since.elapsed() >= self.shared.options.hand_back_after;
             if is_over {

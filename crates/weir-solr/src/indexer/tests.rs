@@ -116,6 +116,22 @@ fn retry_after_is_honoured_and_other_shards_go_on() {
     });
 }
 
+/// Scenario: of two requests at once the first is asked to wait for two seconds, the second fails a little later without
+/// such a word.
+/// Guarantees: the longer wait counts.
+#[test]
+fn a_later_failure_does_not_shorten_the_wait() {
+    run(async {
+        let fake = cluster(1).await;
+        fake.script("shard1_a", [Step::Status(503, "busy", Some(2)), Step::Late(Duration::from_millis(300), 503)]);
+        let options = IndexerOptions { batch_documents_max: 10, ..options() };
+        let started = std::time::Instant::now();
+        let report = index(&fake, options, documents(20, "", &[])).await;
+        assert!(report.handed_back.is_none() && started.elapsed() >= Duration::from_secs(2), "{:?}", started.elapsed());
+        assert_eq!(fake.updates().iter().filter(|update| update.status == 503).count(), 2);
+    });
+}
+
 /// Scenario: the leader of a shard resets connections, another core leads soon after; a shard without a leader gets one.
 /// Guarantees: the documents follow the leader.
 #[test]
