@@ -194,8 +194,28 @@ impl Client {
         self.send(request, core).await
     }
 
+    /// Sends a request; a second time if the login was refused and there is a new one: a token that was renewed since.
     async fn send(&self, request: RequestBuilder, address: &str) -> Result<Value, RequestError> {
-        let request = match self.authorization()? {
+        let login = self.authorization()?;
+        let again = login.as_ref().and_then(|_| request.try_clone());
+        let answer = self.send_as(request, login.clone(), address).await;
+        if matches!(answer, Err(RequestError::Refused { status: 401, .. }))
+            && let Some(again) = again
+            && let renewed @ Some(_) = self.authorization()?
+            && renewed != login
+        {
+            return self.send_as(again, renewed, address).await;
+        }
+        answer
+    }
+
+    async fn send_as(
+        &self,
+        request: RequestBuilder,
+        login: Option<HeaderValue>,
+        address: &str,
+    ) -> Result<Value, RequestError> {
+        let request = match login {
             Some(value) => request.header(AUTHORIZATION, value),
             None => request,
         };

@@ -405,7 +405,7 @@ fn replicas_are_counted() {
 }
 
 /// Scenario: a cluster that asks who one is; a token that is renewed in its file.
-/// Guarantees: the login is sent; after a refusal the token is read again.
+/// Guarantees: the login is sent; after a refusal the token is read again, and the request sent again if it is another one.
 #[test]
 fn logins_are_sent_and_tokens_renewed() {
     run(async {
@@ -426,6 +426,14 @@ fn logins_are_sent_and_tokens_renewed() {
         client.cluster_state(None).await.expect_err("the old token");
         std::fs::write(&file, "new\n").expect("written");
         client.cluster_state(None).await.expect("the new token");
+
+        // Renewed within the half minute that a token is kept for.
+        let indexer = Indexer::new(client, options());
+        indexer.find("logs").await.expect("known");
+        std::fs::write(&file, "newer\n").expect("written");
+        fake.require("Bearer newer");
+        let report = indexer.submit("logs", documents(3, "", &[])).await.expect("known").await;
+        assert!(report.handed_back.is_none(), "{:?}", report.handed_back);
     });
 }
 
