@@ -29,12 +29,12 @@ pub enum RequestError {
         retry_after: Option<Duration>,
     },
     /// Documents are on fewer replicas than asked for.
-    #[error("{address} has them on {achieved} replicas, fewer than the {wanted} asked for")]
+    #[error("{address} has them on {} replicas, not the {wanted} asked for", shown(*achieved))]
     Replicas {
         /// Who was asked.
         address: String,
-        /// How many replicas have them.
-        achieved: u64,
+        /// How many replicas have them; `None` if the answer does not say.
+        achieved: Option<u64>,
         /// How many should.
         wanted: u64,
     },
@@ -77,6 +77,10 @@ pub enum RequestError {
         /// The shard.
         shard: String,
     },
+}
+
+fn shown(count: Option<u64>) -> String {
+    count.map_or_else(|| "it does not say how many".to_owned(), |count| count.to_string())
 }
 
 /// What helps against a [`RequestError`].

@@ -65,7 +65,8 @@ impl Shard {
         let content = join(encoding, documents.iter().map(Queued::bytes), bytes);
         let answer = self.shared.client.update(&core, &query, content).await?;
         match (options.replicas_min, achieved(&answer)) {
-            (Some(wanted), Some(achieved)) if achieved < wanted => {
+            // An answer that does not say it promises nothing.
+            (Some(wanted), achieved) if achieved.is_none_or(|achieved| achieved < wanted) => {
                 Err(RequestError::Replicas { address: core, achieved, wanted })
             }
             _ => Ok(answer),

@@ -385,18 +385,18 @@ fn requests_that_are_too_large_are_halved() {
     });
 }
 
-/// Scenario: fewer replicas than asked for, then enough; visibility asked for.
+/// Scenario: fewer replicas than asked for, an answer that does not say how many, then enough; visibility asked for.
 /// Guarantees: accepted only when enough have it; the parameters are sent, and never a commit.
 #[test]
 fn replicas_are_counted() {
     run(async {
         let fake = cluster(1).await;
-        fake.script("shard1_a", [Step::Replicas(Some(1))]);
+        fake.script("shard1_a", [Step::Replicas(Some(1)), Step::Replicas(None)]);
         let commit_within = Some(Duration::from_secs(1));
         let options = IndexerOptions { replicas_min: Some(2), commit_within, ..options() };
         let report = index(&fake, options, documents(10, "", &[])).await;
         assert!(report.handed_back.is_none());
-        assert!(fake.added().values().all(|times| *times == 2));
+        assert!(fake.added().values().all(|times| *times == 3));
         for update in fake.updates() {
             assert!(update.query.contains("min_rf=2") && update.query.contains("commitWithin=1000"), "{update:?}");
             assert!(!update.query.contains("commit=") && !update.query.contains("softCommit"), "{update:?}");
