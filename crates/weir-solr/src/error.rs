@@ -70,13 +70,20 @@ pub enum RequestError {
         name: String,
     },
     /// A shard has no leader for now.
-    #[error("shard {shard} of {collection} has no leader")]
+    #[error("{}", no_leader(collection, shard))]
     NoLeader {
         /// The collection.
         collection: String,
-        /// The shard.
+        /// The shard; empty if there is none for these documents, or any would do.
         shard: String,
     },
+}
+
+fn no_leader(collection: &str, shard: &str) -> String {
+    match shard {
+        "" => format!("collection {collection} has no shard that takes these documents"),
+        shard => format!("shard {shard} of {collection} has no leader"),
+    }
 }
 
 fn shown(count: Option<u64>) -> String {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicIsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -16,6 +16,10 @@ use super::request::{Outcome, Refusal, spread};
 use super::submission::{HandedBack, Queued};
 use super::window::Window;
 use crate::error::{ErrorClass, RequestError};
+
+/// A shard that has accepted nothing for so long is told of in the log: longer than an election usually takes. With little
+/// to index nothing else would show it until documents are handed back.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
 
 /// One shard of one collection; `name` is empty where any node takes documents.
 #[derive(Debug)]
@@ -43,8 +47,9 @@ struct Queue {
     is_running: bool,
     window: Window,
     paused_until: Option<Instant>,
-    /// Since when nothing was accepted although it was tried.
+    /// Since when nothing was accepted although it was tried, and whether the log says so.
     troubled_since: Option<Instant>,
+    is_told: bool,
 }
 
 /// What the task does next.
@@ -67,6 +72,7 @@ impl Shard {
             window: Window::new(&shared.options),
             paused_until: None,
             troubled_since: None,
+            is_told: false,
         };
         let (queue, pushed, refused_in_a_row) = (Mutex::new(queue), Notify::new(), AtomicIsize::new(0));
         let probing = tokio::sync::Mutex::default();
@@ -165,12 +171,13 @@ impl Shard {
     async fn learn(self: &Arc<Self>, outcome: Option<(usize, Outcome)>) {
         let Some((sent, outcome)) = outcome else { return };
         let subject = self.subject();
-        let mut is_well = false;
+        let (mut is_well, mut was_told) = (false, false);
         {
             let mut queue = self.queue.lock();
             queue.sent = queue.sent.saturating_sub(sent);
             if outcome.accepted > 0 {
                 is_well = outcome.failure.is_none();
+                was_told = is_well && std::mem::take(&mut queue.is_told);
                 queue.troubled_since = None;
             }
             match outcome.refusal {
@@ -179,6 +186,9 @@ impl Shard {
                 None if outcome.failure.is_none() => queue.window.succeeded(),
                 None => {}
             }
+        }
+        if was_told {
+            tracing::info!(subject, "documents are accepted again");
         }
         if is_well {
             self.shared.set_trouble(&subject, None);
@@ -193,7 +203,7 @@ impl Shard {
         // What documents are at fault for does not get here: see `request`.
         let is_permanent = matches!(error.class(), ErrorClass::Denied | ErrorClass::Documents);
         tracing::debug!(subject, error = %error.chain(), documents = documents.len(), "a request failed");
-        let handed_back = {
+        let (handed_back, is_news) = {
             let mut queue = self.queue.lock();
             let now = Instant::now();
             let since = *queue.troubled_since.get_or_insert(now);
@@ -202,13 +212,18 @@ impl Shard {
             queue.paused_until = queue.paused_until.max(Some(now + pause));
             queue.put_back(documents);
             let is_over = is_permanent || since.elapsed() >= self.shared.options.hand_back_after;
+            let is_news = !queue.is_told && (is_over || since.elapsed() >= TOLD_AFTER);
+            queue.is_told |= is_news;
             if is_over {
                 queue.troubled_since = None;
-                queue.take_all()
+                (queue.take_all(), is_news)
             } else {
-                Vec::new()
+                (Vec::new(), is_news)
             }
         };
+        if is_news {
+            tracing::warn!(subject, error = %error.chain(), "no documents are accepted");
+        }
         self.shared.set_trouble(subject, Some(message.clone()));
         let hand_back = HandedBack { message, is_permanent };
         for document in handed_back {
@@ -236,7 +251,13 @@ impl Shard {
         };
         // Documents in requests come back to this queue, find out the same way, and follow.
         if moved || (state.is_routed_by_id && range(&state).is_none()) {
-            let documents = self.queue.lock().take_all();
+            let documents = {
+                let mut queue = self.queue.lock();
+                queue.troubled_since = None;
+                queue.take_all()
+            };
+            // Whatever was wrong here is wrong elsewhere now.
+            self.shared.set_trouble(&self.subject(), None);
             self.collection.place(&self.shared, documents);
         }
     }
@@ -258,7 +279,10 @@ impl Shard {
 
     /// What messages call it.
     fn subject(&self) -> String {
-        format!("{}/{}", self.collection.name(), self.name)
+        match self.name.as_str() {
+            "" => self.collection.name().to_owned(),
+            shard => format!("{}/{shard}", self.collection.name()),
+        }
     }
 }
 

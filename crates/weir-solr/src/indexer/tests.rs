@@ -354,6 +354,27 @@ fn a_deleted_collection_is_noticed() {
     });
 }
 
+/// Scenario: a shard without a leader, which then is not there any more: the collection has fewer shards.
+/// Guarantees: while it lasts it is told with its name; afterwards its documents are in, and nothing is told of it.
+#[test]
+fn troubles_go_with_their_shard() {
+    run(async {
+        let fake = cluster(2).await;
+        fake.lead("logs", "shard2", None);
+        let indexer = Indexer::new(client(&fake), options());
+        let submission = indexer.submit("logs", documents(100, "", &[])).await.expect("taken in");
+        while indexer.troubles().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(indexer.troubles(), ["logs/shard2: shard shard2 of logs has no leader"]);
+        fake.create("logs", 1);
+        assert!(submission.await.handed_back.is_none());
+        assert_eq!((fake.added().len(), indexer.troubles()), (100, Vec::new()));
+        let error = RequestError::NoLeader { collection: "logs".to_owned(), shard: String::new() };
+        assert_eq!(error.to_string(), "collection logs has no shard that takes these documents");
+    });
+}
+
 /// Scenario: a shard that accepts nothing for longer than the options allow.
 /// Guarantees: its documents are handed back with the reason, as something that passes.
 #[test]
