@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 use crate::client::Client;
 use crate::document::Documents;
 use crate::error::RequestError;
+use crate::faults::Faults;
 
 mod collection;
 mod request;
@@ -57,6 +58,8 @@ pub struct IndexerOptions {
     pub state_age_max: Duration,
     /// Documents of a shard that has accepted nothing for so long are handed back.
     pub hand_back_after: Duration,
+    /// Who counts what goes wrong.
+    pub faults: Faults,
 }
 
 impl Default for IndexerOptions {
@@ -70,6 +73,7 @@ impl Default for IndexerOptions {
             replicas_min: None,
             state_age_max: Duration::from_secs(60),
             hand_back_after: Duration::from_secs(60),
+            faults: Faults::default(),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::request::{Outcome, Refusal, spread};
 use super::submission::{HandedBack, Queued};
 use super::window::Window;
 use crate::error::{ErrorClass, RequestError};
+use crate::faults::Faults;
 
 /// A shard that has accepted nothing for so long is told of in the log: longer than an election usually takes. With little
 /// to index nothing else would show it until documents are handed back.
@@ -203,6 +204,8 @@ impl Shard {
         // What documents are at fault for does not get here: see `request`.
         let is_permanent = matches!(error.class(), ErrorClass::Denied | ErrorClass::Documents);
         tracing::debug!(subject, error = %error.chain(), documents = documents.len(), "a request failed");
+        let faults = &self.shared.options.faults;
+        faults.count(Faults::kind(error));
         let (handed_back, is_news) = {
             let mut queue = self.queue.lock();
             let now = Instant::now();
@@ -221,6 +224,9 @@ impl Shard {
                 (Vec::new(), is_news)
             }
         };
+        if handed_back.is_empty() {
+            faults.count(Faults::SENT_AGAIN);
+        }
         if is_news {
             tracing::warn!(subject, error = %error.chain(), "no documents are accepted");
         }

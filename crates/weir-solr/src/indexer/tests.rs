@@ -97,6 +97,38 @@ fn what_passes_is_tried_again() {
     }
 }
 
+/// Scenario: answers 429, 503 twice, 502, a reset, a shard without a leader, then quiet; then a login that is refused.
+/// Guarantees: each is counted under its kind, and each time that documents go again.
+#[test]
+fn what_goes_wrong_is_counted() {
+    run(async {
+        let fake = cluster(1).await;
+        let counts: Arc<Mutex<BTreeMap<&str, u64>>> = Arc::default();
+        let counted = counts.clone();
+        let faults = Faults::new(move |kind| *counted.lock().entry(kind).or_default() += 1);
+        let indexer = Indexer::new(client(&fake), IndexerOptions { faults, ..options() });
+        let busy = Step::Status(503, "busy", None);
+        fake.script(
+            "shard1_a",
+            [Step::Status(429, "less", None), busy.clone(), busy, Step::Raw(502, "bad"), Step::Reset],
+        );
+        let report = indexer.submit("logs", documents(3, "", &[])).await.expect("taken in").await;
+        assert!(report.handed_back.is_none());
+        fake.script("shard1_a", [Step::Status(403, "not you", None)]);
+        let report = indexer.submit("logs", documents(3, "", &[])).await.expect("taken in").await;
+        assert!(report.handed_back.is_some());
+        let expected = [
+            (Faults::TOO_MANY_REQUESTS, 1),
+            (Faults::BUSY, 2),
+            (Faults::UNANSWERED, 1),
+            (Faults::OTHER, 1),
+            (Faults::DENIED, 1),
+            (Faults::SENT_AGAIN, 5),
+        ];
+        assert_eq!(*counts.lock(), BTreeMap::from(expected));
+    });
+}
+
 /// Scenario: a server asks to be left alone for a second.
 /// Guarantees: it is, by every request to that shard; the other shard is served meanwhile.
 #[test]
