@@ -223,9 +223,9 @@ impl SolrSinkSpec {
 }
 
 impl SinkSpec for SolrSinkSpec {
-    /// Documents in flight, a copy of them in requests, and those of one delivery being written.
+    /// Events in flight, their documents, a copy of these in requests, and one delivery beyond the limit.
     fn memory_bytes(&self) -> u64 {
-        (2 * self.in_flight_bytes + 4 * self.indexer.batch_bytes_max) as u64
+        (3 * self.in_flight_bytes + 4 * self.indexer.batch_bytes_max) as u64
     }
 
     /// One lane: it writes documents many times faster than Solr indexes them. Solr need not answer yet: what cannot be

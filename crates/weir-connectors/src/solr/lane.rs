@@ -1,5 +1,6 @@
 //! The lane of the sink: deliveries to documents, and the limits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ use super::upkeep::{NotMade, Upkeep};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Time between two warnings about what documents lack.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
+const NO_ID: &str = "it lacks a header that ids are made of: mind the option id";
 
 /// The one lane of the sink.
 pub(super) struct SolrSink {
@@ -78,13 +81,15 @@ impl SolrSink {
         let mut places = self.spec.places.bind(batch, Timestamp::now(), newest);
         let mut unselected = vec![0_u64; conditions.len()];
         let (mut unsampled, mut too_old) = (0, 0);
+        // Together where the reason is the same: each call of the token makes a batch.
+        let mut rejected: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for row in 0..batch.len() {
             if let Some(unmet) = conditions.iter().position(|condition| !condition.is_met(row)) {
                 unselected[unmet] += 1;
                 continue;
             }
             let Some(id) = mapping.id(row) else {
-                ack.reject(batch, &[row], "it lacks a header that ids are made of: mind the option id");
+                rejected.entry(NO_ID.to_owned()).or_default().push(row);
                 continue;
             };
             if self.spec.sample > 1 && u64::from(id_hash(id.as_bytes())) % self.spec.sample != 0 {
@@ -102,8 +107,11 @@ impl SolrSink {
                     self.left_out.headers += left_out.headers;
                     part.rows.push((number, row as u32));
                 }
-                Err(reason) => ack.reject(batch, &[row], &reason),
+                Err(reason) => rejected.entry(reason).or_default().push(row),
             }
+        }
+        for (reason, rows) in rejected {
+            ack.reject(batch, &rows, &reason);
         }
         for (condition, events) in conditions.iter().zip(unselected) {
             ack.count_dropped(condition.condition.reason, events);

@@ -243,7 +243,24 @@ fn poison_goes_to_the_dead_letters() {
         rig.finish().await;
         // Events 2 and 4 have no host and a number for one.
         assert_eq!((rig.delivered(), rig.dead_letters().len()), (2, 6));
-        assert_eq!(rig.dead_letters()[0].1, "field number: \"fw1\" is no Int");
+        let letters = rig.dead_letters();
+        assert!(letters.iter().any(|(_, reason)| reason == "field number: \"fw1\" is no Int"), "{letters:?}");
+    });
+}
+
+/// Scenario: thousands of events that lack what their ids are made of.
+/// Guarantees: all are dead letters, in one batch: they cost no batch each.
+#[test]
+fn events_refused_alike_are_refused_together() {
+    run(async {
+        let mut rig = Rig::new("collection = 'logs'\nid = '%{serial}'").await;
+        let bodies: Vec<_> = (0..3000).map(|number| number.to_string()).collect();
+        rig.deliver(&EventBatch::from_bodies(&bodies, NOW_MS)).await.expect("taken in");
+        rig.finish().await;
+        assert_eq!(rig.dead_letters().len(), 3000);
+        let mut cursor = rig.dead.cursor("count").expect("opens");
+        let read = cursor.read(ReadLimit::events(1 << 24)).expect("readable").expect("letters");
+        assert_eq!(read.batches.len(), 1);
     });
 }
 
