@@ -57,8 +57,14 @@ struct Inner {
     options: ClientOptions,
     /// The header that says who we are, and when it was made. Held for a few words' work, or the reading of a small file.
     authorization: Mutex<Option<(Instant, HeaderValue)>>,
-    /// Which of the addresses answered last.
-    preferred: Mutex<usize>,
+    /// Addresses of live nodes that the cluster has named, besides those of the options, and which of all answered last.
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    learned: Vec<String>,
+    preferred: Option<String>,
 }
 
 impl Client {
@@ -78,7 +84,7 @@ impl Client {
             .http1_only()
             .build()
             .map_err(ClientError::Http)?;
-        let inner = Inner { http, options, authorization: Mutex::new(None), preferred: Mutex::new(0) };
+        let inner = Inner { http, options, authorization: Mutex::new(None), known: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -100,8 +106,31 @@ impl Client {
                 Err(RequestError::NoCollection { name: name.to_owned() })
             }
             (Err(error), _) => Err(error),
-            (Ok(answer), _) => ClusterState::parse(&answer).ok_or_else(|| self.strange(&answer)),
+            (Ok(answer), _) => {
+                let state = ClusterState::parse(&answer).ok_or_else(|| self.strange(&answer))?;
+                self.learn(&state);
+                Ok(state)
+            }
         }
+    }
+
+    /// Keeps the addresses of nodes: those of the options may all end one day.
+    fn learn(&self, state: &ClusterState) {
+        if !state.live_urls.is_empty() {
+            self.inner.known.lock().learned.clone_from(&state.live_urls);
+        }
+    }
+
+    /// Whom to ask, the one that answered last first.
+    fn candidates(&self) -> Vec<String> {
+        let known = self.inner.known.lock();
+        let mut urls: Vec<String> = known.preferred.iter().cloned().collect();
+        for url in self.inner.options.urls.iter().chain(&known.learned) {
+            if !urls.contains(url) {
+                urls.push(url.clone());
+            }
+        }
+        urls
     }
 
     /// GET of `path` behind the base address of the first node that answers with anything but a fault of its own.
@@ -143,20 +172,16 @@ impl Client {
         content: Option<(&'static str, Bytes)>,
         patience: Duration,
     ) -> Result<Value, RequestError> {
-        let urls = &self.inner.options.urls;
-        let first = *self.inner.preferred.lock();
         let mut outcome = None;
-        for offset in 0..urls.len() {
-            let at = (first + offset) % urls.len();
-            let url = format!("{}{path}", urls[at]);
-            let mut request = self.inner.http.request(method.clone(), &url).timeout(patience);
+        for base in self.candidates() {
+            let mut request = self.inner.http.request(method.clone(), format!("{base}{path}")).timeout(patience);
             if let Some((content_type, body)) = &content {
                 request = request.header(CONTENT_TYPE, *content_type).body(body.clone());
             }
-            let answer = self.send(request, &urls[at]).await;
+            let answer = self.send(request, &base).await;
             let is_theirs = matches!(&answer, Err(RequestError::Refused { status, .. }) if *status < 500);
             if answer.is_ok() || is_theirs {
-                *self.inner.preferred.lock() = at;
+                self.inner.known.lock().preferred = Some(base);
                 return answer;
             }
             outcome = Some(answer);
@@ -177,8 +202,28 @@ impl Client {
         self.send(request, core).await
     }
 
+    /// Sends a request; a second time if the login was refused and there is a new one: a token that was renewed since.
     async fn send(&self, request: RequestBuilder, address: &str) -> Result<Value, RequestError> {
-        let request = match self.authorization()? {
+        let login = self.authorization()?;
+        let again = login.as_ref().and_then(|_| request.try_clone());
+        let answer = self.send_as(request, login.clone(), address).await;
+        if matches!(answer, Err(RequestError::Refused { status: 401, .. }))
+            && let Some(again) = again
+            && let renewed @ Some(_) = self.authorization()?
+            && renewed != login
+        {
+            return self.send_as(again, renewed, address).await;
+        }
+        answer
+    }
+
+    async fn send_as(
+        &self,
+        request: RequestBuilder,
+        login: Option<HeaderValue>,
+        address: &str,
+    ) -> Result<Value, RequestError> {
+        let request = match login {
             Some(value) => request.header(AUTHORIZATION, value),
             None => request,
         };

@@ -29,14 +29,30 @@ pub enum RequestError {
         retry_after: Option<Duration>,
     },
     /// Documents are on fewer replicas than asked for.
-    #[error("{address} has them on {achieved} replicas, fewer than the {wanted} asked for")]
+    #[error("{address} has them on {} replicas, not the {wanted} asked for", shown(*achieved))]
     Replicas {
         /// Who was asked.
         address: String,
-        /// How many replicas have them.
-        achieved: u64,
+        /// How many replicas have them; `None` if the answer does not say.
+        achieved: Option<u64>,
         /// How many should.
         wanted: u64,
+    },
+    /// The schema lacks a field that every document has.
+    #[error("the schema lacks what documents are made of, mind the fields: {words}")]
+    Schema {
+        /// Solr's words.
+        words: String,
+    },
+    /// It is not single documents that are bad.
+    #[error(
+        "it has refused the last {refused} documents and takes no other either: mind its schema, its update chain and its limits. Of the last it says: {words}"
+    )]
+    RefusesAll {
+        /// How many one after the other.
+        refused: usize,
+        /// Solr's words about one of them.
+        words: String,
     },
     /// The token or password could not be read.
     #[error("the file {path} with the token cannot be read")]
@@ -54,13 +70,24 @@ pub enum RequestError {
         name: String,
     },
     /// A shard has no leader for now.
-    #[error("shard {shard} of {collection} has no leader")]
+    #[error("{}", no_leader(collection, shard))]
     NoLeader {
         /// The collection.
         collection: String,
-        /// The shard.
+        /// The shard; empty if there is none for these documents, or any would do.
         shard: String,
     },
+}
+
+fn no_leader(collection: &str, shard: &str) -> String {
+    match shard {
+        "" => format!("collection {collection} has no shard that takes these documents"),
+        shard => format!("shard {shard} of {collection} has no leader"),
+    }
+}
+
+fn shown(count: Option<u64>) -> String {
+    count.map_or_else(|| "it does not say how many".to_owned(), |count| count.to_string())
 }
 
 /// What helps against a [`RequestError`].
@@ -86,6 +113,7 @@ impl RequestError {
             Self::Unanswered { .. } | Self::NoCollection { .. } | Self::NoLeader { .. } => ErrorClass::Moved,
             Self::Replicas { .. } => ErrorClass::Busy,
             Self::Token { .. } => ErrorClass::Denied,
+            Self::Schema { .. } | Self::RefusesAll { .. } => ErrorClass::Documents,
             Self::Refused { status, .. } => match status {
                 401 | 403 => ErrorClass::Denied,
                 // 409: a document that names a version of itself which is not there.

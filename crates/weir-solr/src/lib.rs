@@ -14,6 +14,7 @@ mod document;
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod faults;
 mod indexer;
 mod murmur3;
 mod options;
@@ -25,6 +26,7 @@ mod tls_tests;
 pub use client::{Client, ClientError};
 pub use document::{Documents, DocumentsBuilder, Encoding, Form, Name};
 pub use error::{ErrorClass, RequestError};
+pub use faults::Faults;
 pub use indexer::{HandedBack, Indexer, IndexerOptions, Report, Submission};
 pub use options::{ClientOptions, Login};
 pub use route::id_hash;

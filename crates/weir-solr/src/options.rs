@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How to reach a cluster.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Base addresses of nodes, `https://host:8983/solr`; one that answers is enough.
+    /// Base addresses of nodes, `https://host:8983/solr`; one that answers at first is enough, others are learned from it.
     pub urls: Vec<String>,
     /// As whom.
     pub login: Login,

@@ -13,6 +13,8 @@ pub struct ClusterState {
     pub aliases: BTreeMap<String, Vec<String>>,
     /// Nodes that ZooKeeper takes for alive.
     pub live_nodes: Vec<String>,
+    /// Base addresses of those of them that have a part of these collections.
+    pub live_urls: Vec<String>,
 }
 
 /// A collection at one moment.
@@ -47,6 +49,7 @@ impl ClusterState {
         let live_nodes = texts(cluster.get("live_nodes"));
         let mut state = Self { live_nodes, ..Self::default() };
         for (name, collection) in cluster.get("collections")?.as_object()? {
+            state.add_urls(collection);
             state.collections.insert(name.clone(), CollectionState::parse(name, collection, &state.live_nodes));
         }
         for (name, collections) in cluster.get("aliases").and_then(Value::as_object).into_iter().flatten() {
@@ -54,6 +57,19 @@ impl ClusterState {
             state.aliases.insert(name.clone(), collections);
         }
         Some(state)
+    }
+
+    fn add_urls(&mut self, collection: &Value) {
+        let shards = collection.get("shards").and_then(Value::as_object).into_iter().flatten();
+        let replicas = shards.filter_map(|(_, shard)| shard.get("replicas")?.as_object()).flatten();
+        for (_, replica) in replicas {
+            let lives = text(replica, "node_name").is_some_and(|node| self.live_nodes.iter().any(|live| live == node));
+            if let Some(url) = text(replica, "base_url").filter(|_| lives)
+                && !self.live_urls.iter().any(|known| known == url)
+            {
+                self.live_urls.push(url.to_owned());
+            }
+        }
     }
 
     /// The collection of that name, or the one that is written to under that alias.
@@ -155,6 +171,7 @@ mod tests {
         assert_eq!(shard(0xffff_ffff).name, "shard1");
         assert_eq!((shard(0).name.as_str(), &shard(0x7fff_ffff).leader), ("shard2", &None));
         assert_eq!(state.collection("other"), None);
+        assert_eq!(state.live_urls, ["http://a:1/solr"]);
         assert_eq!(ClusterState::parse(&Value::Null), None);
     }
 }

@@ -45,6 +45,7 @@ fn parse(config: &ComponentConfig, diagnostics: &mut Diagnostics) -> Option<Arc<
         shards: table.count("shards"),
         replicas: table.count("replicas"),
         alias: table.text_opt("alias").map(str::to_owned),
+        collections_max: table.count("collections_max"),
     });
     let indexer = IndexerOptions {
         batch_documents_max: options.count("batch_documents") as usize,
@@ -112,6 +113,12 @@ fn places(options: &Options, diagnostics: &mut Diagnostics) -> Option<Places> {
 fn mapping(options: &Options, diagnostics: &mut Diagnostics) -> Option<MappingSpec> {
     let mut fields = Some(Vec::new());
     for (name, text) in options.text_map("fields") {
+        if name == options.text("key_field") {
+            let hint = "what is in the unique key is the option id";
+            let message = format!("field {name} is the unique key: it would be written twice");
+            diagnostics.push(options.error("fields", message).with_hint(hint));
+            fields = None;
+        }
         match (Field::parse(name, text), &mut fields) {
             (Ok(field), Some(fields)) => fields.push(field),
             (Ok(_), None) => {}
@@ -240,9 +247,9 @@ pub(super) struct SolrSinkSpec {
 }
 
 impl SinkSpec for SolrSinkSpec {
-    /// Documents in flight, a copy of them in requests, and those of one delivery being written.
+    /// Events in flight, their documents, a copy of these in requests, and one delivery beyond the limit.
     fn memory_bytes(&self) -> u64 {
-        (2 * self.in_flight_bytes + 4 * self.indexer.batch_bytes_max) as u64
+        (3 * self.in_flight_bytes + 4 * self.indexer.batch_bytes_max) as u64
     }
 
     /// One lane: it writes documents many times faster than Solr indexes them. Solr need not answer yet: what cannot be

@@ -1,5 +1,6 @@
 //! Deliveries that wait for Solr.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -49,12 +50,26 @@ impl Held {
 /// The event of a document: number of the batch, row.
 pub(super) type Row = (u32, u32);
 
+/// Rows by the number of their batch, as the token takes them.
+pub(super) fn by_batch(rows: &[Row]) -> BTreeMap<usize, Vec<usize>> {
+    let mut batches: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (batch, row) in rows {
+        batches.entry(*batch as usize).or_default().push(*row as usize);
+    }
+    for rows in batches.values_mut() {
+        rows.sort_unstable();
+    }
+    batches
+}
+
 /// A delivery that waits for Solr.
 pub(super) struct Waiting {
     /// Documents of one collection, and the event of each.
     pub(super) parts: Vec<(Submission, Vec<Row>)>,
     pub(super) batches: Vec<EventBatch>,
     pub(super) ack: AckToken,
+    /// Why it comes again whatever becomes of these documents: others of it could not be submitted.
+    pub(super) verdict: Result<(), DeliveryError>,
     /// What it counts for among those held.
     pub(super) bytes: usize,
     pub(super) held: Arc<Held>,
@@ -63,13 +78,17 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Waits for the documents and answers for the delivery.
     pub(super) async fn settle(self) {
-        let Self { parts, batches, mut ack, bytes, held } = self;
-        let mut verdict = Ok(());
+        let Self { parts, batches, mut ack, mut verdict, bytes, held } = self;
         for (submission, rows) in parts {
             let report = submission.await;
+            // Together where the words are the same: each call makes a batch.
+            let mut rejected: BTreeMap<&str, Vec<Row>> = BTreeMap::new();
             for (document, reason) in &report.rejected {
-                if let Some((batch, row)) = rows.get(*document) {
-                    ack.reject(&batches[*batch as usize], &[*row as usize], reason);
+                rejected.entry(reason).or_default().extend(rows.get(*document));
+            }
+            for (reason, rows) in rejected {
+                for (batch, rows) in by_batch(&rows) {
+                    ack.reject(&batches[batch], &rows, reason);
                 }
             }
             if let Some(handed_back) = report.handed_back {

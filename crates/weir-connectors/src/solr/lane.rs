@@ -1,5 +1,6 @@
 //! The lane of the sink: deliveries to documents, and the limits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,18 +9,20 @@ use jiff::Timestamp;
 use weir_engine::delivery::{AckToken, Delivery, DeliveryError};
 use weir_engine::sink::{FlushReason, Sink};
 use weir_event::EventBatch;
-use weir_solr::{Client, Documents, DocumentsBuilder, ErrorClass, Indexer, RequestError, Submission, id_hash};
+use weir_solr::{Client, DocumentsBuilder, ErrorClass, Indexer, RequestError, id_hash};
 
 use super::config::SolrSinkSpec;
-use super::flight::{Held, Row, Waiting};
-use super::mapping::Mapping;
-use super::upkeep::Upkeep;
+use super::flight::{Held, Row, Waiting, by_batch};
+use super::mapping::{LeftOut, Mapping};
+use super::upkeep::{NotMade, Upkeep};
 
 /// After so long without any answer a delivery goes back to the channel and the group's state says why: longer than an
 /// election usually takes, short enough that a stop is not held up.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Time between two warnings about values that do not fit their types.
+/// Time between two warnings about what documents lack.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
+const NO_ID: &str = "it lacks a header that ids are made of: mind the option id";
 
 /// The one lane of the sink.
 pub(super) struct SolrSink {
@@ -31,13 +34,8 @@ pub(super) struct SolrSink {
     /// From the first delivery on: made inside the lane's runtime, which its tasks run on.
     indexer: Option<Indexer>,
     held: Arc<Held>,
+    /// Since the last warning, and when that was.
     left_out: LeftOut,
-}
-
-/// Values that do not fit their types.
-#[derive(Default)]
-struct LeftOut {
-    values: u64,
     warned: Option<Instant>,
 }
 
@@ -53,8 +51,8 @@ impl SolrSink {
     pub(super) fn new(name: &str, spec: SolrSinkSpec, client: Client) -> Self {
         let mapping = Mapping::new(spec.mapping.clone());
         let upkeep = spec.create.clone().map(|create| Upkeep::new(client.clone(), create, spec.places.clone()));
-        let (held, left_out) = Default::default();
-        Self { name: name.to_owned(), spec, mapping, client, upkeep, indexer: None, held, left_out }
+        let (held, left_out, warned) = Default::default();
+        Self { name: name.to_owned(), spec, mapping, client, upkeep, indexer: None, held, left_out, warned }
     }
 
     fn indexer(&mut self) -> Indexer {
@@ -79,54 +77,59 @@ impl SolrSink {
     fn write(&mut self, number: u32, batch: &EventBatch, parts: &mut Vec<Part>, ack: &mut AckToken) {
         let conditions: Vec<_> = self.spec.conditions.iter().map(|condition| condition.bind(batch)).collect();
         let mapping = self.mapping.bind(batch);
-        let mut places = self.spec.places.bind(batch, Timestamp::now());
+        let newest = self.upkeep.as_ref().and_then(Upkeep::newest);
+        let mut places = self.spec.places.bind(batch, Timestamp::now(), newest);
         let mut unselected = vec![0_u64; conditions.len()];
-        let mut unsampled = 0;
+        let (mut unsampled, mut too_old) = (0, 0);
+        // Together where the reason is the same: each call of the token makes a batch.
+        let mut rejected: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for row in 0..batch.len() {
             if let Some(unmet) = conditions.iter().position(|condition| !condition.is_met(row)) {
                 unselected[unmet] += 1;
                 continue;
             }
             let Some(id) = mapping.id(row) else {
-                ack.reject(batch, &[row], "it lacks a header that ids are made of: mind the option id");
+                rejected.entry(NO_ID.to_owned()).or_default().push(row);
                 continue;
             };
             if self.spec.sample > 1 && u64::from(id_hash(id.as_bytes())) % self.spec.sample != 0 {
                 unsampled += 1;
                 continue;
             }
-            let part = part_of(parts, places.of(row), &self.mapping);
+            let Some(collection) = places.of(row) else {
+                too_old += 1;
+                continue;
+            };
+            let part = part_of(parts, collection, &self.mapping);
             match mapping.write(row, &id, &mut part.builder) {
-                Ok(values) => {
-                    self.left_out.values += values;
+                Ok(left_out) => {
+                    self.left_out.values += left_out.values;
+                    self.left_out.headers += left_out.headers;
                     part.rows.push((number, row as u32));
                 }
-                Err(reason) => ack.reject(batch, &[row], &reason),
+                Err(reason) => rejected.entry(reason).or_default().push(row),
             }
+        }
+        for (reason, rows) in rejected {
+            ack.reject(batch, &rows, &reason);
         }
         for (condition, events) in conditions.iter().zip(unselected) {
             ack.count_dropped(condition.condition.reason, events);
         }
         ack.count_dropped("not selected: sample", unsampled);
+        ack.count_dropped("older than retention", too_old);
     }
 
-    /// Submits documents; makes their collection if it is not there and may be made.
-    async fn submit(&mut self, collection: &str, documents: Documents) -> Result<Submission, DeliveryError> {
+    /// Sees to it that a collection is there: makes it if it may be made.
+    async fn prepare(&mut self, collection: &str) -> Result<(), NotMade> {
         let indexer = self.indexer();
-        let mut outcome = indexer.submit(collection, documents.clone()).await;
-        if let (Err(RequestError::NoCollection { .. }), Some(upkeep)) = (&outcome, &mut self.upkeep) {
-            outcome = match upkeep.make(collection).await {
-                Ok(()) => indexer.submit(collection, documents).await,
-                Err(error) => Err(error),
-            };
-        }
-        outcome.map_err(|error| {
-            let message = format!("collection {collection} is not to be had");
-            match error.class() {
-                ErrorClass::Denied => DeliveryError::Fatal { message, source: Some(error.into()) },
-                _ => DeliveryError::Retry { message, after: error.retry_after(), source: Some(error.into()) },
+        match (indexer.find(collection).await, &mut self.upkeep) {
+            (Err(RequestError::NoCollection { .. }), Some(upkeep)) => {
+                upkeep.make(collection).await?;
+                Ok(indexer.find(collection).await?)
             }
-        })
+            (outcome, _) => Ok(outcome?),
+        }
     }
 
     /// What is done now and then, whatever comes of it.
@@ -136,11 +139,25 @@ impl SolrSink {
         {
             tracing::warn!(sink = %self.name, error = %error.chain(), "collections by time were not looked after");
         }
-        let is_due = self.left_out.warned.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL);
-        if self.left_out.values > 0 && is_due {
-            tracing::warn!(sink = %self.name, values = self.left_out.values, "values do not fit the type of their field and were left out");
-            self.left_out = LeftOut { values: 0, warned: Some(Instant::now()) };
+        let LeftOut { values, headers } = self.left_out;
+        let is_due = self.warned.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL);
+        if values + headers > 0 && is_due {
+            tracing::warn!(
+                sink = %self.name,
+                values,
+                headers,
+                "left out: values that do not fit the type of their field, and headers whose field is another one's"
+            );
+            (self.left_out, self.warned) = (LeftOut::default(), Some(Instant::now()));
         }
+    }
+}
+
+fn not_to_be_had(collection: &str, error: RequestError) -> DeliveryError {
+    let message = format!("collection {collection} is not to be had");
+    match error.class() {
+        ErrorClass::Denied => DeliveryError::Fatal { message, source: Some(error.into()) },
+        _ => DeliveryError::Retry { message, after: error.retry_after(), source: Some(error.into()) },
     }
 }
 
@@ -166,23 +183,41 @@ impl Sink for SolrSink {
         for (number, batch) in batches.iter().enumerate() {
             self.write(number as u32, batch, &mut parts, &mut ack);
         }
-        let (mut submitted, mut written) = (Vec::with_capacity(parts.len()), 0);
-        for Part { collection, mut builder, rows } in parts {
-            let documents = builder.finish();
-            if documents.is_empty() {
-                continue;
+        parts.retain(|part: &Part| !part.builder.is_empty());
+        // All collections before any document: what is in one already would be sent again with those that cannot go.
+        let mut ready = Vec::with_capacity(parts.len());
+        for part in parts {
+            match self.prepare(&part.collection).await {
+                Ok(()) => ready.push(part),
+                Err(NotMade::TooMany(reason)) => {
+                    for (batch, rows) in by_batch(&part.rows) {
+                        ack.reject(&batches[batch], &rows, &reason);
+                    }
+                }
+                Err(NotMade::Failed(error)) => return Err(not_to_be_had(&part.collection, error)),
             }
-            written += documents.bytes();
-            submitted.push((self.submit(&collection, documents).await?, rows));
+        }
+        let (mut submitted, mut written, mut verdict) = (Vec::with_capacity(ready.len()), 0, Ok(()));
+        for Part { collection, mut builder, rows } in ready {
+            let documents = builder.finish();
+            let bytes = documents.bytes();
+            match indexer.submit(&collection, documents).await {
+                Ok(submission) => {
+                    written += bytes;
+                    submitted.push((submission, rows));
+                }
+                Err(error) => verdict = Err(not_to_be_had(&collection, error)),
+            }
         }
         if submitted.is_empty() {
+            verdict?;
             ack.ack();
             return Ok(());
         }
         // The events are kept for the dead letters among them.
         let bytes = batches.iter().map(EventBatch::memory_bytes).sum::<usize>().max(written);
         self.held.add(bytes);
-        tokio::spawn(Waiting { parts: submitted, batches, ack, bytes, held: self.held.clone() }.settle());
+        tokio::spawn(Waiting { parts: submitted, batches, ack, verdict, bytes, held: self.held.clone() }.settle());
         Ok(())
     }
 

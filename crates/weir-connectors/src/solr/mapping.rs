@@ -62,6 +62,7 @@ impl Field {
 pub(super) struct Mapping {
     pub(super) encoding: Encoding,
     key: Name,
+    key_field: String,
     id: Template,
     fields: Vec<(Field, Name)>,
     /// Before and behind the name of a header that no field names; `None` if those are left out.
@@ -89,6 +90,17 @@ pub(super) struct BoundMapping<'a> {
     /// Fields that at least one event may have.
     fields: Vec<(&'a Field, &'a Name, Bound<'a>)>,
     others: Vec<(Name, &'a Column)>,
+    /// Headers that would get a field which is not theirs.
+    without_field: Vec<&'a Column>,
+}
+
+/// What an event has that its document has not.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct LeftOut {
+    /// Values that do not fit the type of their field.
+    pub(super) values: u64,
+    /// Headers whose field is another one's.
+    pub(super) headers: u64,
 }
 
 impl Mapping {
@@ -101,6 +113,7 @@ impl Mapping {
         });
         Self {
             key: encoding.name(&spec.key_field),
+            key_field: spec.key_field,
             id: spec.id,
             fields: fields.collect(),
             other_headers: spec.other_headers,
@@ -113,15 +126,30 @@ impl Mapping {
     pub(super) fn bind<'a>(&'a self, batch: &'a EventBatch) -> BoundMapping<'a> {
         let fields = self.fields.iter().map(|(field, name)| (field, name, field.template.bind(batch)));
         let fields = fields.filter(|(_, _, bound)| !bound.is_absent()).collect();
-        let mut others = Vec::new();
+        let mut others: Vec<(Name, &Column)> = Vec::new();
+        let mut without_field = Vec::new();
         if let Some((before, behind)) = &self.other_headers {
             let is_mapped =
                 |header: &str| self.fields.iter().any(|(field, _)| field.template.only_header() == Some(header));
             for (header, column) in batch.columns().iter().filter(|(header, _)| !is_mapped(header.as_str())) {
-                others.push((self.encoding.name(&format!("{before}{}{behind}", field_name(header.as_str()))), column));
+                let field = format!("{before}{}{behind}", field_name(header.as_str()));
+                let name = self.encoding.name(&field);
+                if self.is_taken(&field) || others.iter().any(|(other, _)| *other == name) {
+                    without_field.push(column);
+                } else {
+                    others.push((name, column));
+                }
             }
         }
-        BoundMapping { mapping: self, batch, id: self.id.bind(batch), fields, others }
+        BoundMapping { mapping: self, batch, id: self.id.bind(batch), fields, others, without_field }
+    }
+
+    /// Whether a header must not write this field: whoever sends events chooses their headers, and a second value would
+    /// replace the first, such as the key, or mean something to Solr (`_version_`, `_root_`).
+    fn is_taken(&self, field: &str) -> bool {
+        field == self.key_field
+            || self.fields.iter().any(|(known, _)| known.name == field)
+            || (field.starts_with('_') && field.ends_with('_'))
     }
 }
 
@@ -137,13 +165,13 @@ impl BoundMapping<'_> {
         Some(String::from_utf8_lossy(&id).into_owned())
     }
 
-    /// Writes the document of an event; returns how many values were left out because they do not fit their type.
+    /// Writes the document of an event; returns what was left out.
     ///
     /// # Errors
     /// The reason, if such an event is to have no document; nothing was written then.
-    pub(super) fn write(&self, row: usize, id: &str, out: &mut DocumentsBuilder) -> Result<u64, String> {
+    pub(super) fn write(&self, row: usize, id: &str, out: &mut DocumentsBuilder) -> Result<LeftOut, String> {
         out.begin(&self.mapping.key, id);
-        let mut left_out = 0;
+        let mut left_out = LeftOut::default();
         for (field, name, bound) in &self.fields {
             let Some(value) = bound.text(row) else { continue };
             if !put(out, field.kind, name, &value) {
@@ -156,14 +184,16 @@ impl BoundMapping<'_> {
                         field.kind
                     ));
                 }
-                left_out += 1;
+                left_out.values += 1;
             }
         }
         for (name, column) in &self.others {
             if let Some(value) = self.batch.value(column, row) {
-                left_out += u64::from(!put(out, FieldType::String, name, &value));
+                left_out.values += u64::from(!put(out, FieldType::String, name, &value));
             }
         }
+        let hidden = self.without_field.iter().filter(|column| self.batch.value(column, row).is_some());
+        left_out.headers += hidden.count() as u64;
         out.end();
         Ok(left_out)
     }

@@ -19,9 +19,15 @@ const CREATE_OPTIONS: &[OptionSpec] = &[
     OptionSpec::unset(
         "retention_days",
         Kind::Count { min: 1, max: 36_500 },
-        "Collections of the time pattern that are older are deleted. Unset: never.",
+        "Collections of the time pattern that are older are deleted; events that are older are dropped and counted. Ages count from now, or from the end of the newest collection if that is earlier, and a sweep that would leave but one of several waits for one more: so a clock that jumps ahead deletes nothing at once. Unset: never.",
     )
     .example("30"),
+    OptionSpec::defaulted(
+        "collections_max",
+        Kind::Count { min: 1, max: 1_000_000 },
+        "1000",
+        "With so many collections of the time pattern no further one is made: its events go to the dead letter channel. Wrong clocks can ask for one for each of their days.",
+    ),
 ];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
@@ -34,7 +40,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::required(
         "collection",
         Kind::Text,
-        "The collection or alias that events go to. With %Y, %m and %d in it, such as logs-%Y-%m-%d, there is one for each day (month, year) of the events' time, in UTC; an event from before the retention, or more than a day ahead, goes by its arrival.",
+        "The collection or alias that events go to. With %Y, %m and %d in it, such as logs-%Y-%m-%d, there is one for each day (month, year) of the events' time, in UTC; an event that happened longer before its arrival than create.retention_days (30 without it), or more than a day after it, goes by its arrival.",
     )
     .example("logs"),
     OptionSpec::unset(

@@ -1,5 +1,6 @@
 //! Documents as they are sent: each one encoded once, joined into requests as often as needed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -49,6 +50,20 @@ impl Encoding {
     #[must_use]
     pub fn name(&self, text: &str) -> Name {
         Name { text: text.to_owned(), number: self.names.iter().position(|name| name == text) }
+    }
+
+    /// Whether it was made for documents with this field.
+    pub(crate) fn knows(&self, field: &str) -> bool {
+        self.names.iter().any(|name| name == field)
+    }
+
+    /// An id as it was given, from how it is written in a document.
+    pub(crate) fn id<'a>(&self, written: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.form == Form::Javabin || !written.contains(&b'\\') {
+            return Cow::Borrowed(written);
+        }
+        let quoted = [b"\"", written, b"\""].concat();
+        serde_json::from_slice(&quoted).map_or(Cow::Borrowed(written), |id: String| Cow::Owned(id.into_bytes()))
     }
 
     /// Whether documents of both may be in one request.
@@ -137,12 +152,20 @@ impl DocumentsBuilder {
             Form::Json => self.out.put_u8(b'{'),
             Form::Javabin => javabin::begin_document(&mut self.out),
         }
-        self.text(key, id.as_bytes());
-        // Equal to the id where nothing in it had to be escaped; in JSON a quote stands behind it.
-        let behind = usize::from(self.encoding.form == Form::Json);
-        let end = self.out.len() - self.start - behind;
-        let id_len = id.len().min(end);
-        self.id = ((end - id_len) as u32, id_len as u32);
+        self.name(key);
+        let before = self.out.len();
+        let (from, to) = match self.encoding.form {
+            // Between the quotes, as it is written: escaped.
+            Form::Json => {
+                json::text(&mut self.out, id.as_bytes());
+                (before + 1, self.out.len() - 1)
+            }
+            Form::Javabin => {
+                javabin::text(&mut self.out, id.as_bytes());
+                (self.out.len() - id.len(), self.out.len())
+            }
+        };
+        self.id = ((from - self.start) as u32, (to - from) as u32);
     }
 
     /// A field with text; what is not UTF-8 in it is replaced. The same field again is another value of it in JSON only.
@@ -249,4 +272,28 @@ pub(crate) fn join<'a>(encoding: &Encoding, documents: impl Iterator<Item = &'a 
         }
     };
     Content { content_type, body: body.freeze() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: ids with quotes, backslashes, controls and letters of two bytes, in both forms.
+    /// Guarantees: an id that is read back from a document is the one that was given.
+    #[test]
+    fn ids_are_read_back() {
+        for form in [Form::Json, Form::Javabin] {
+            let encoding = Encoding::new(form, []);
+            for given in ["plain", "", "a\"b", "\\", "c:\\n\n\u{1}", "ü\"", "\\\\\""] {
+                let mut builder = DocumentsBuilder::new(&encoding);
+                builder.begin(&encoding.name("id"), given);
+                builder.text(&encoding.name("other"), b"x");
+                builder.end();
+                let documents = builder.finish();
+                let (span, bytes) = (documents.spans[0], documents.document(&documents.spans[0]));
+                let written = &bytes[span.id_start as usize..(span.id_start + span.id_len) as usize];
+                assert_eq!(encoding.id(written), given.as_bytes(), "{form:?} {given:?}");
+            }
+        }
+    }
 }

@@ -37,6 +37,8 @@ pub enum Step {
     Reset,
     /// It is taken after a while.
     Delay(Duration),
+    /// This status after a while.
+    Late(Duration, u16),
     /// It is taken by so many replicas; `None`: the answer does not say by how many.
     Replicas(Option<u64>),
     /// It is taken; as any other.
@@ -218,7 +220,7 @@ impl FakeSolr {
         while let Some(request) = read(&mut stream, &mut buffer).await {
             let step = self.step(&request);
             match step {
-                Some(Step::Delay(time)) => tokio::time::sleep(time).await,
+                Some(Step::Delay(time) | Step::Late(time, _)) => tokio::time::sleep(time).await,
                 Some(Step::Reset) => {
                     self.state.lock().note(&request, 0, 0);
                     return;

@@ -76,6 +76,7 @@ impl State {
         }
         let (status, answer) = match step {
             Some(Step::Status(status, words, retry_after)) => (status, refusal(status, retry_after, words)),
+            Some(Step::Late(_, status)) => (status, refusal(status, None, "late")),
             Some(Step::Raw(status, body)) => (status, http(status, None, body)),
             _ if request.searched().is_some() => return Some(self.select(request)),
             _ if request.core().is_none() => return Some(self.administrate(request)),

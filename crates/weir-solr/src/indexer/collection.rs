@@ -46,13 +46,16 @@ impl Collection {
         self.state.lock().as_ref().map(|(_, state)| state.clone())
     }
 
-    /// The state, not older than the options allow; an older one if there is no newer to be had.
+    /// The state, not older than the options allow; an older one if nobody answers.
     pub(super) async fn known(&self, shared: &Shared) -> Result<Arc<CollectionState>, RequestError> {
         let known = self.state();
         match known {
             None => self.refresh(shared).await,
             Some(state) if self.is_younger_than(shared.options.state_age_max) => Ok(state),
-            Some(state) => Ok(self.refresh(shared).await.unwrap_or(state)),
+            Some(state) => match self.refresh(shared).await {
+                Err(RequestError::NoCollection { name }) => Err(RequestError::NoCollection { name }),
+                outcome => Ok(outcome.unwrap_or(state)),
+            },
         }
     }
 
@@ -66,11 +69,16 @@ impl Collection {
         if let Some(state) = self.state().filter(|_| self.is_younger_than(STATE_AGE_MIN)) {
             return Ok(state);
         }
-        let state = shared.client.cluster_state(Some(&self.name)).await?;
-        let found = state.collection(&self.name).cloned();
-        let found = Arc::new(found.ok_or_else(|| RequestError::NoCollection { name: self.name.clone() })?);
-        *self.state.lock() = Some((Instant::now(), found.clone()));
-        Ok(found)
+        let missing = || RequestError::NoCollection { name: self.name.clone() };
+        let state = shared.client.cluster_state(Some(&self.name)).await;
+        let found = state.and_then(|state| state.collection(&self.name).cloned().ok_or_else(missing)).map(Arc::new);
+        match &found {
+            Ok(state) => *self.state.lock() = Some((Instant::now(), state.clone())),
+            // Whoever asks next learns it too, and may make it.
+            Err(RequestError::NoCollection { .. }) => *self.state.lock() = None,
+            Err(_) => {}
+        }
+        found
     }
 
     /// Puts documents into the queues of their shards, by the state that is known.

@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 use crate::client::Client;
 use crate::document::Documents;
 use crate::error::RequestError;
+use crate::faults::Faults;
 
 mod collection;
 mod request;
@@ -32,6 +33,7 @@ mod submission;
 #[cfg(test)]
 mod tests;
 mod window;
+mod words;
 
 use collection::Collection;
 use submission::Flight;
@@ -56,6 +58,8 @@ pub struct IndexerOptions {
     pub state_age_max: Duration,
     /// Documents of a shard that has accepted nothing for so long are handed back.
     pub hand_back_after: Duration,
+    /// Who counts what goes wrong.
+    pub faults: Faults,
 }
 
 impl Default for IndexerOptions {
@@ -69,6 +73,7 @@ impl Default for IndexerOptions {
             replicas_min: None,
             state_age_max: Duration::from_secs(60),
             hand_back_after: Duration::from_secs(60),
+            faults: Faults::default(),
         }
     }
 }
@@ -99,6 +104,14 @@ impl Indexer {
         Self { shared: Arc::new(Shared { client, options, collections, flight: Arc::default(), troubles }) }
     }
 
+    /// Looks a collection up, so that [`Indexer::submit`] need not.
+    ///
+    /// # Errors
+    /// [`RequestError`] if it cannot be found.
+    pub async fn find(&self, collection: &str) -> Result<(), RequestError> {
+        self.collection(collection).known(&self.shared).await.map(drop)
+    }
+
     /// Queues documents for the shards they belong to. Waits only for the state of the collection, if it is not known yet.
     /// Await the [`Submission`] to know what became of them.
     ///
@@ -126,11 +139,6 @@ impl Indexer {
         troubles
     }
 
-    /// Forgets a collection that is not used any more.
-    pub fn forget(&self, collection: &str) {
-        self.shared.collections.lock().remove(collection);
-    }
-
     fn collection(&self, name: &str) -> Arc<Collection> {
         let mut collections = self.shared.collections.lock();
         collections.entry(name.to_owned()).or_insert_with(|| Arc::new(Collection::new(name))).clone()
@@ -138,6 +146,14 @@ impl Indexer {
 }
 
 impl Shared {
+    /// Forgets a collection that is not there any more.
+    fn forget(&self, collection: &Arc<Collection>) {
+        let mut collections = self.collections.lock();
+        if collections.get(collection.name()).is_some_and(|known| Arc::ptr_eq(known, collection)) {
+            collections.remove(collection.name());
+        }
+    }
+
     fn set_trouble(&self, subject: &str, trouble: Option<String>) {
         let mut troubles = self.troubles.lock();
         match trouble {

@@ -1,5 +1,6 @@
 //! Documents that were taken in, and who waits for them.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -88,6 +89,7 @@ impl Ticket {
 #[derive(Debug)]
 pub(super) struct Queued {
     bytes: Bytes,
+    /// As it is written.
     id: Bytes,
     pub(super) hash: u32,
     index: usize,
@@ -104,9 +106,9 @@ impl Queued {
         self.ticket.as_ref().map(|ticket| &ticket.encoding)
     }
 
-    /// Its id as it is written in it.
-    pub(super) fn id(&self) -> &[u8] {
-        &self.id
+    /// Its id.
+    pub(super) fn id(&self) -> Cow<'_, [u8]> {
+        self.encoding().map_or(Cow::Borrowed(&*self.id), |encoding| encoding.id(&self.id))
     }
 
     /// Solr has it.

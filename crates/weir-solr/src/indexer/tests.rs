@@ -32,7 +32,7 @@ fn client(fake: &FakeSolr) -> Client {
 
 /// Documents `0..count`; `field` is added to those in `bad`.
 fn documents(count: usize, field: &str, bad: &[usize]) -> Documents {
-    let encoding = Encoding::new(Form::Json, []);
+    let encoding = Encoding::new(Form::Json, [field.to_owned()]);
     let [id, message, field] = ["id", "message", field].map(|name| encoding.name(name));
     let mut builder = DocumentsBuilder::new(&encoding);
     for number in 0..count {
@@ -97,6 +97,38 @@ fn what_passes_is_tried_again() {
     }
 }
 
+/// Scenario: answers 429, 503 twice, 502, a reset, a shard without a leader, then quiet; then a login that is refused.
+/// Guarantees: each is counted under its kind, and each time that documents go again.
+#[test]
+fn what_goes_wrong_is_counted() {
+    run(async {
+        let fake = cluster(1).await;
+        let counts: Arc<Mutex<BTreeMap<&str, u64>>> = Arc::default();
+        let counted = counts.clone();
+        let faults = Faults::new(move |kind| *counted.lock().entry(kind).or_default() += 1);
+        let indexer = Indexer::new(client(&fake), IndexerOptions { faults, ..options() });
+        let busy = Step::Status(503, "busy", None);
+        fake.script(
+            "shard1_a",
+            [Step::Status(429, "less", None), busy.clone(), busy, Step::Raw(502, "bad"), Step::Reset],
+        );
+        let report = indexer.submit("logs", documents(3, "", &[])).await.expect("taken in").await;
+        assert!(report.handed_back.is_none());
+        fake.script("shard1_a", [Step::Status(403, "not you", None)]);
+        let report = indexer.submit("logs", documents(3, "", &[])).await.expect("taken in").await;
+        assert!(report.handed_back.is_some());
+        let expected = [
+            (Faults::TOO_MANY_REQUESTS, 1),
+            (Faults::BUSY, 2),
+            (Faults::UNANSWERED, 1),
+            (Faults::OTHER, 1),
+            (Faults::DENIED, 1),
+            (Faults::SENT_AGAIN, 5),
+        ];
+        assert_eq!(*counts.lock(), BTreeMap::from(expected));
+    });
+}
+
 /// Scenario: a server asks to be left alone for a second.
 /// Guarantees: it is, by every request to that shard; the other shard is served meanwhile.
 #[test]
@@ -113,6 +145,22 @@ fn retry_after_is_honoured_and_other_shards_go_on() {
         let last_of_other = updates.iter().rposition(|update| update.core == "shard2_a");
         let second_try = updates.iter().rposition(|update| update.core == "shard1_a");
         assert!(last_of_other < second_try, "{updates:?}");
+    });
+}
+
+/// Scenario: of two requests at once the first is asked to wait for two seconds, the second fails a little later without
+/// such a word.
+/// Guarantees: the longer wait counts.
+#[test]
+fn a_later_failure_does_not_shorten_the_wait() {
+    run(async {
+        let fake = cluster(1).await;
+        fake.script("shard1_a", [Step::Status(503, "busy", Some(2)), Step::Late(Duration::from_millis(300), 503)]);
+        let options = IndexerOptions { batch_documents_max: 10, ..options() };
+        let started = std::time::Instant::now();
+        let report = index(&fake, options, documents(20, "", &[])).await;
+        assert!(report.handed_back.is_none() && started.elapsed() >= Duration::from_secs(2), "{:?}", started.elapsed());
+        assert_eq!(fake.updates().iter().filter(|update| update.status == 503).count(), 2);
     });
 }
 
@@ -169,6 +217,55 @@ fn bad_documents_without_a_name_are_isolated() {
     });
 }
 
+/// Documents of these ids; `field` is added to the last of them.
+fn called(ids: &[&str], field: &str, value: &[u8]) -> Documents {
+    let encoding = Encoding::new(Form::Json, []);
+    let [key, field] = ["id", field].map(|name| encoding.name(name));
+    let mut builder = DocumentsBuilder::new(&encoding);
+    for (number, id) in ids.iter().enumerate() {
+        builder.begin(&key, id);
+        if number + 1 == ids.len() {
+            builder.text(&field, value);
+        }
+        builder.end();
+    }
+    builder.finish()
+}
+
+/// Scenario: an update chain that tolerates bad documents and names them in an answer of 200; with ids that are written with
+/// escapes, and where Solr does not know which one it is.
+/// Guarantees: what is not in Solr is never accepted: each bad document is rejected, all others are in.
+#[test]
+fn a_tolerant_chain_hides_nothing() {
+    let odd = ["plain", "a\"b", "c\\d", "e]f"];
+    for (field, ids) in
+        [("bad", &odd[..2]), ("bad", &odd[..3]), ("bad", &odd[..]), ("strange", &odd[..1]), ("strange", &odd)]
+    {
+        run(async {
+            let fake = cluster(1).await;
+            fake.tolerate();
+            let report = index(&fake, options(), called(ids, field, b"x")).await;
+            let rejected: Vec<_> = report.rejected.iter().map(|(number, _)| *number).collect();
+            assert_eq!((rejected, report.handed_back.is_none()), (vec![ids.len() - 1], true), "{field} {ids:?}");
+            assert_eq!(fake.added().len(), ids.len() - 1, "{field} {ids:?}");
+        });
+    }
+}
+
+/// Scenario: ids that end in what stands behind ids in Solr's words, beside those they could be mistaken for.
+/// Guarantees: the bad document is found all the same; nobody else is rejected, and nothing is accepted that is not in.
+#[test]
+fn ids_are_not_mistaken_for_each_other() {
+    for ids in [["first", "a", "second", "a]b"], ["first", "a]b", "second", "a"], ["b", "a\"", "a", "a\"]"]] {
+        run(async {
+            let fake = cluster(1).await;
+            let report = index(&fake, options(), called(&ids, "bad", b"x")).await;
+            let rejected: Vec<_> = report.rejected.iter().map(|(number, _)| *number).collect();
+            assert_eq!((rejected, fake.added().len()), (vec![3], 3), "{ids:?}");
+        });
+    }
+}
+
 /// Scenario: a field that the schema does not have; a login that is refused.
 /// Guarantees: nothing is rejected; everything is handed back as something that a person must see to.
 #[test]
@@ -185,19 +282,129 @@ fn what_a_person_must_see_to_is_handed_back() {
     });
 }
 
-/// Scenario: Solr refuses every document of many, with and without naming them.
-/// Guarantees: after some of them that counts as something a person must see to, not as a fault of documents.
+/// Scenario: a bad value with the words that Solr has for a field that it does not know; a field that the sender named, and
+/// Solr does not know.
+/// Guarantees: that document alone is rejected, the others are in: nobody can stop the sink by what he sends.
 #[test]
-fn when_everything_is_refused_it_is_not_the_documents() {
-    for field in ["bad", "strange"] {
+fn words_of_the_sender_are_not_those_of_solr() {
+    let values: [&[u8]; 3] = [b"unknown field 'id'", b"x' ERROR: [doc=a] unknown field 'bad'", b"[doc=b]"];
+    for (field, value) in values.map(|value| ("bad", value)).into_iter().chain([("lacking", &b"x"[..])]) {
         run(async {
             let fake = cluster(1).await;
-            let all: Vec<usize> = (0..250).collect();
-            let report = index(&fake, options(), documents(250, field, &all)).await;
-            assert!(report.handed_back.expect("handed back").is_permanent);
-            assert!(report.rejected.len() <= 50 && fake.added().is_empty(), "{}", report.rejected.len());
+            let report = index(&fake, options(), called(&["a", "b", "c", "d"], field, value)).await;
+            let rejected: Vec<_> = report.rejected.iter().map(|(number, _)| *number).collect();
+            assert_eq!((rejected, report.handed_back.is_none()), (vec![3], true), "{field} {value:?}");
+            assert_eq!(fake.added().len(), 3);
         });
     }
+}
+
+/// Scenario: Solr refuses every document: in one request of many and in many requests of a few, naming them or not, in an
+/// answer of its own or of a tolerant chain, or because they are too large for a proxy.
+/// Guarantees: after some of them, over all requests, that counts as something a person must see to, not as a fault of
+/// documents, however often it is tried.
+#[test]
+fn when_everything_is_refused_it_is_not_the_documents() {
+    for (field, per_request, is_tolerant) in [
+        ("bad", 250, false),
+        ("strange", 250, false),
+        ("bad", 20, false),
+        ("strange", 20, true),
+        ("bad", 250, true),
+        ("", 20, false),
+    ] {
+        run(async {
+            let fake = cluster(1).await;
+            if is_tolerant {
+                fake.tolerate();
+            }
+            if field.is_empty() {
+                fake.limit(10);
+            }
+            let indexer = Indexer::new(client(&fake), options());
+            let all: Vec<usize> = (0..per_request).collect();
+            let (mut rejected, mut handed_back) = (0, 0);
+            for _ in 0..6 {
+                let submission = indexer.submit("logs", documents(per_request, field, &all)).await.expect("taken in");
+                let report = submission.await;
+                rejected += report.rejected.len();
+                handed_back += usize::from(report.handed_back.is_some_and(|why| why.is_permanent));
+            }
+            assert!(rejected <= 50 && handed_back >= 3 && fake.added().is_empty(), "{field}: {rejected} {handed_back}");
+            assert!(indexer.troubles()[0].contains("has refused the last 50 documents"), "{:?}", indexer.troubles());
+        });
+    }
+}
+
+/// Scenario: more bad documents than that at the head, good ones behind them, in the same request or in later ones.
+/// Guarantees: the bad ones are rejected, the good ones are in: a bad batch does not stop the shard for good.
+#[test]
+fn many_bad_documents_do_not_stop_the_good_ones() {
+    for (count, bad, batch) in [(1000, 900, 1000), (600, 300, 100), (400, 399, 50)] {
+        run(async {
+            let fake = cluster(1).await;
+            let options = IndexerOptions { batch_documents_max: batch, ..options() };
+            let report = index(&fake, options, documents(count, "bad", &(0..bad).collect::<Vec<_>>())).await;
+            assert!(report.handed_back.is_none(), "{:?}", report.handed_back);
+            assert_eq!((report.rejected.len(), fake.added().len()), (bad, count - bad));
+        });
+    }
+}
+
+/// Scenario: a collection is deleted while documents go to it, and while its state is known; then it is made again.
+/// Guarantees: what was on its way is handed back at once as something that passes, the next question says that it is not
+/// there, and as soon as it is documents get in.
+#[test]
+fn a_deleted_collection_is_noticed() {
+    run(async {
+        let fake = cluster(1).await;
+        let client = client(&fake);
+        let options = IndexerOptions { state_age_max: Duration::from_millis(1), ..options() };
+        let long = IndexerOptions { state_age_max: Duration::from_secs(600), ..options.clone() };
+        for options in [options, long] {
+            let indexer = Indexer::new(client.clone(), options);
+            let report = indexer.submit("logs", documents(3, "", &[])).await.expect("taken in").await;
+            assert!(report.handed_back.is_none());
+            client.get("/admin/collections?action=DELETE&name=logs").await.expect("deleted");
+            match indexer.submit("logs", documents(3, "", &[])).await {
+                Err(error) => assert!(matches!(error, RequestError::NoCollection { .. }), "{error}"),
+                Ok(submission) => {
+                    let handed_back = submission.await.handed_back.expect("handed back");
+                    assert!(
+                        !handed_back.is_permanent && handed_back.message.contains("no collection"),
+                        "{handed_back:?}"
+                    );
+                }
+            }
+            let error = indexer.find("logs").await.expect_err("it is gone");
+            assert!(matches!(error, RequestError::NoCollection { .. }), "{error}");
+            assert_eq!(indexer.troubles(), Vec::<String>::new());
+            fake.create("logs", 1);
+            let report = indexer.submit("logs", documents(3, "", &[])).await.expect("taken in").await;
+            assert!(report.handed_back.is_none());
+        }
+    });
+}
+
+/// Scenario: a shard without a leader, which then is not there any more: the collection has fewer shards.
+/// Guarantees: while it lasts it is told with its name; afterwards its documents are in, and nothing is told of it.
+#[test]
+fn troubles_go_with_their_shard() {
+    run(async {
+        let fake = cluster(2).await;
+        fake.lead("logs", "shard2", None);
+        let indexer = Indexer::new(client(&fake), options());
+        let submission = indexer.submit("logs", documents(100, "", &[])).await.expect("taken in");
+        while indexer.troubles().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(indexer.troubles(), ["logs/shard2: shard shard2 of logs has no leader"]);
+        fake.create("logs", 1);
+        assert!(submission.await.handed_back.is_none());
+        assert_eq!((fake.added().len(), indexer.troubles()), (100, Vec::new()));
+        let error = RequestError::NoLeader { collection: "logs".to_owned(), shard: String::new() };
+        assert_eq!(error.to_string(), "collection logs has no shard that takes these documents");
+    });
 }
 
 /// Scenario: a shard that accepts nothing for longer than the options allow.
@@ -231,18 +438,18 @@ fn requests_that_are_too_large_are_halved() {
     });
 }
 
-/// Scenario: fewer replicas than asked for, then enough; visibility asked for.
+/// Scenario: fewer replicas than asked for, an answer that does not say how many, then enough; visibility asked for.
 /// Guarantees: accepted only when enough have it; the parameters are sent, and never a commit.
 #[test]
 fn replicas_are_counted() {
     run(async {
         let fake = cluster(1).await;
-        fake.script("shard1_a", [Step::Replicas(Some(1))]);
+        fake.script("shard1_a", [Step::Replicas(Some(1)), Step::Replicas(None)]);
         let commit_within = Some(Duration::from_secs(1));
         let options = IndexerOptions { replicas_min: Some(2), commit_within, ..options() };
         let report = index(&fake, options, documents(10, "", &[])).await;
         assert!(report.handed_back.is_none());
-        assert!(fake.added().values().all(|times| *times == 2));
+        assert!(fake.added().values().all(|times| *times == 3));
         for update in fake.updates() {
             assert!(update.query.contains("min_rf=2") && update.query.contains("commitWithin=1000"), "{update:?}");
             assert!(!update.query.contains("commit=") && !update.query.contains("softCommit"), "{update:?}");
@@ -251,7 +458,7 @@ fn replicas_are_counted() {
 }
 
 /// Scenario: a cluster that asks who one is; a token that is renewed in its file.
-/// Guarantees: the login is sent; after a refusal the token is read again.
+/// Guarantees: the login is sent; after a refusal the token is read again, and the request sent again if it is another one.
 #[test]
 fn logins_are_sent_and_tokens_renewed() {
     run(async {
@@ -272,6 +479,32 @@ fn logins_are_sent_and_tokens_renewed() {
         client.cluster_state(None).await.expect_err("the old token");
         std::fs::write(&file, "new\n").expect("written");
         client.cluster_state(None).await.expect("the new token");
+
+        // Renewed within the half minute that a token is kept for.
+        let indexer = Indexer::new(client, options());
+        indexer.find("logs").await.expect("known");
+        std::fs::write(&file, "newer\n").expect("written");
+        fake.require("Bearer newer");
+        let report = indexer.submit("logs", documents(3, "", &[])).await.expect("known").await;
+        assert!(report.handed_back.is_none(), "{:?}", report.handed_back);
+    });
+}
+
+/// Scenario: the only address that was given ends after the state was asked for once; the cluster has others.
+/// Guarantees: they are asked, and documents get in.
+#[test]
+fn other_addresses_are_learned() {
+    run(async {
+        let fake = cluster(1).await;
+        let door = fake.door().await.expect("a port");
+        let client = Client::new(ClientOptions::new([door.url()])).expect("a client");
+        let options = IndexerOptions { state_age_max: Duration::ZERO, ..options() };
+        let indexer = Indexer::new(client.clone(), options);
+        indexer.find("logs").await.expect("it is there");
+        drop(door);
+        client.get("/admin/collections?action=CREATEALIAS&name=all&collections=logs").await.expect("an alias");
+        let report = indexer.submit("all", documents(3, "", &[])).await.expect("taken in").await;
+        assert!(report.handed_back.is_none());
     });
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use weir_config::Diagnostics;
+use weir_engine::agent::Plan;
 use weir_engine::channel::{Channel, MemoryChannel, MemoryLimits, ReadLimit};
 use weir_engine::delivery::{DEAD_LETTER_REASON, Delivery, DeliveryError};
 use weir_engine::group::Group;
@@ -11,14 +12,13 @@ use weir_engine::receipt::Receipt;
 use weir_engine::sink::{FlushReason, Sink, SinkContext};
 use weir_event::{EventBatch, HeaderName, Span, TextColumn, names};
 use weir_solr::fake::{FakeSolr, Step};
-use weir_testkit::agent::plan;
+use weir_testkit::agent::{config, plan};
 
-use super::place::Places;
+mod days;
 
 const LIMITS: MemoryLimits = MemoryLimits { bytes_max: 1 << 26, events_max: 1 << 20 };
 /// 2026-11-23 08:40 UTC.
 const NOW_MS: i64 = 1_795_423_200_000;
-const DAY_MS: i64 = 86_400_000;
 
 /// A sink between a channel and a cluster of this process.
 struct Rig {
@@ -106,6 +106,13 @@ fn texts(values: &[&str]) -> TextColumn {
     TextColumn { arena: arena.into(), spans: Arc::new(spans) }
 }
 
+/// What is wrong with a configuration.
+fn faults(toml: &str) -> String {
+    let mut diagnostics = Diagnostics::new();
+    let _ = Plan::new(&config(toml, &crate::registry()), &crate::registry(), &mut diagnostics);
+    diagnostics.render(false)
+}
+
 /// Eight events of severities 0 to 7.
 fn events() -> EventBatch {
     let bodies: Vec<_> = (0..8).map(|number| format!("message {number} denied")).collect();
@@ -137,6 +144,38 @@ fn events_become_documents() {
         assert!(rig.solr.document(&without_host).expect("it is there").get("host").is_none());
         assert_eq!((rig.solr.added().len(), rig.solr.misrouted(), rig.delivered()), (8, 0, 8));
     });
+}
+
+/// Scenario: every header becomes a field of its name, and the sender has named headers like the unique key, like a mapped
+/// field, like Solr's own `_version_`, and two that become the same; in both encodings; the key among the fields.
+/// Guarantees: no header overwrites the id or another field, so every event has its document; what is left out is known.
+/// A configuration that writes the key twice is refused.
+#[test]
+fn headers_never_overwrite_the_key() {
+    run(async {
+        let mut rig = Rig::new("collection = 'logs'\nheader_fields = '*'").await;
+        let mut batch = events();
+        for (header, value) in [("id", "mine"), ("message", "x"), ("-version-", "1"), ("a.b", "one"), ("a-b", "two")] {
+            batch.set_constant(HeaderName::new(header), value);
+        }
+        rig.deliver(&batch).await.expect("taken in");
+        rig.finish().await;
+        assert_eq!((rig.solr.added().len(), rig.solr.ids("logs").len(), rig.delivered()), (8, 8, 8));
+        let document = rig.solr.document(&rig.solr.ids("logs")[0]).expect("it is there");
+        assert!(document["message"].as_str().is_some_and(|text| text.ends_with("denied")), "{document}");
+        assert!(document.get("_version_").is_none() && document["a_b"] == "one", "{document}");
+    });
+    for encoding in ["json", "javabin"] {
+        let toml = |fields: &str| {
+            format!(
+                "[sources.in]\ntype = 'generate'\nchannels = ['c']\n[channels.c]\ntype = 'memory'\n[sinks.out]\n\
+                 type = 'solr'\nchannel = 'c'\nurls = ['http://a']\ncollection = 'c'\nencoding = '{encoding}'\n{fields}"
+            )
+        };
+        assert_eq!(faults(&toml("fields = { a = '%{b}' }")), "");
+        let faults = faults(&toml("key_field = 'k'\nfields = { k = '%{b}' }"));
+        assert!(faults.contains("field k is the unique key"), "{faults}");
+    }
 }
 
 /// Scenario: conditions on numbers, texts and bodies, turned round, and a sample.
@@ -205,7 +244,24 @@ fn poison_goes_to_the_dead_letters() {
         rig.finish().await;
         // Events 2 and 4 have no host and a number for one.
         assert_eq!((rig.delivered(), rig.dead_letters().len()), (2, 6));
-        assert_eq!(rig.dead_letters()[0].1, "field number: \"fw1\" is no Int");
+        let letters = rig.dead_letters();
+        assert!(letters.iter().any(|(_, reason)| reason == "field number: \"fw1\" is no Int"), "{letters:?}");
+    });
+}
+
+/// Scenario: thousands of events that lack what their ids are made of.
+/// Guarantees: all are dead letters, in one batch: they cost no batch each.
+#[test]
+fn events_refused_alike_are_refused_together() {
+    run(async {
+        let mut rig = Rig::new("collection = 'logs'\nid = '%{serial}'").await;
+        let bodies: Vec<_> = (0..3000).map(|number| number.to_string()).collect();
+        rig.deliver(&EventBatch::from_bodies(&bodies, NOW_MS)).await.expect("taken in");
+        rig.finish().await;
+        assert_eq!(rig.dead_letters().len(), 3000);
+        let mut cursor = rig.dead.cursor("count").expect("opens");
+        let read = cursor.read(ReadLimit::events(1 << 24)).expect("readable").expect("letters");
+        assert_eq!(read.batches.len(), 1);
     });
 }
 
@@ -226,6 +282,27 @@ fn what_passes_loses_nothing() {
     });
 }
 
+/// Scenario: a delivery for two collections, one of which is not there.
+/// Guarantees: it comes back before anything of it is sent, however often; it is indexed once when both are there.
+#[test]
+fn nothing_is_sent_while_a_collection_is_missing() {
+    run(async {
+        let options = "collection = 'logs'\ncollection_header = 'host'\ncollections_allowed = ['sw1']";
+        let mut rig = Rig::new(options).await;
+        let error = rig.deliver(&events()).await.expect_err("there is no sw1");
+        assert!(error.chain().contains("no collection or alias sw1"), "{}", error.chain());
+        let again = rig.next().expect("it comes again");
+        rig.sink.deliver(again).await.expect_err("there is still none");
+        assert!(rig.solr.updates().is_empty(), "{:?}", rig.solr.updates());
+        rig.solr.create("sw1", 1);
+        let again = rig.next().expect("it comes again");
+        rig.sink.deliver(again).await.expect("taken in");
+        rig.finish().await;
+        assert_eq!((rig.delivered(), rig.solr.ids("logs").len(), rig.solr.ids("sw1").len()), (8, 7, 1));
+        assert!(rig.solr.added().values().all(|times| *times == 1));
+    });
+}
+
 /// Scenario: a collection that is not there; a login that is refused.
 /// Guarantees: the delivery comes back with a message that names the collection and the cause.
 #[test]
@@ -239,53 +316,4 @@ fn a_missing_collection_is_named() {
         let error = rig.sink.deliver(next).await.expect_err("not let in");
         assert!(matches!(error, DeliveryError::Fatal { .. }) && error.chain().contains("401"), "{}", error.chain());
     });
-}
-
-/// Scenario: events of three days into collections by day, one of them far in the future, one before the retention; a
-/// collection of long ago is there.
-/// Guarantees: each day has its collection, the alias has them, the newest first, the old one is deleted; clocks that are
-/// wrong make no collections.
-#[test]
-fn collections_by_day() {
-    run(async {
-        let create = "create = { config_set = 'c', shards = 2, alias = 'all', retention_days = 3 }";
-        let mut rig = Rig::new(&format!("collection = 'day-%Y-%m-%d'\n{create}")).await;
-        let now = Timestamp::now();
-        let now_ms = now.as_millisecond();
-        rig.solr.create("day-2020-01-01", 1);
-        let mut batch = EventBatch::from_bodies(&["a", "b", "c", "d", "e"], now_ms);
-        let times = [now_ms, now_ms - DAY_MS, now_ms - 2 * DAY_MS, now_ms + 9 * DAY_MS, 0];
-        batch.set_i64(names::TIMESTAMP, times.to_vec());
-        rig.deliver(&batch).await.expect("taken in");
-        rig.finish().await;
-        let name = |ms| Timestamp::from_millisecond(ms).expect("a time").strftime("day-%Y-%m-%d").to_string();
-        let days = [name(now_ms - 2 * DAY_MS), name(now_ms - DAY_MS), name(now_ms)];
-        let mut expected = days.to_vec();
-        expected.push("logs".to_owned());
-        assert_eq!(rig.solr.collections(), expected);
-        let members = format!("{},{},{}", days[2], days[1], days[0]);
-        let admin = rig.solr.admin();
-        assert!(admin.iter().any(|path| path.contains(&format!("collections={members}"))), "{admin:?}");
-        assert_eq!(rig.delivered(), 5);
-    });
-}
-
-/// Scenario: names of collections by day and by month, and names that only look like them.
-/// Guarantees: only what the pattern makes counts; what is older than the retention has expired, its last day has not.
-#[test]
-fn old_collections_expire() {
-    let places = |default: &str| Places {
-        default: default.to_owned(),
-        header: None,
-        allowed: Vec::new(),
-        retention_days: Some(2),
-    };
-    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    let names = ["l-2026-11-20", "l-2026-11-21", "l-2026-11-23", "l-2026-1-2", "l-x", "logs"];
-    assert_eq!(places("l-%Y-%m-%d").expired(names, now), ["l-2026-11-20"]);
-    assert_eq!(places("m%Y-%m").expired(["m2026-10", "m2026-11", "m2026"], now), ["m2026-10"]);
-    assert!(places("l-%Y-%m-%d").fault().is_none() && places("logs").fault().is_none());
-    for name in ["l-%d", "l-%m-%Y", "l-%H", "l %Y", "", "l%"] {
-        assert!(places(name).fault().is_some(), "{name}");
-    }
 }
