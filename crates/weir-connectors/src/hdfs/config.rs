@@ -26,7 +26,7 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
     kind: ComponentKind::Sink,
     name: "hdfs",
     aliases: &[],
-    summary: "Writes events to files of an HDFS (WebHDFS, HttpFS) or a mounted folder; each event once, also over crashes and moving partitions if the channel is durable.",
+    summary: "Writes events to files of an HDFS (by its own protocol, WebHDFS or HttpFS) or of a mounted folder; each event once, also over crashes and moving partitions if the channel is durable.",
     options: &[
         OptionSpec::required(
             "path",
@@ -129,7 +129,7 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
         OptionSpec::unset(
             "sync_interval",
             Kind::Duration { min_ms: 100, max_ms: DAY_MS },
-            "Makes what a file holds readable and durable (hsync) when something is stored and this time has passed, before the file is finished. Over WebHDFS that ends a block each time.",
+            "Makes events readable and durable (hsync) so long after they came, before their file is finished. Over WebHDFS that ends a block each time.",
         )
         .example("10 s"),
         OptionSpec::unset(
