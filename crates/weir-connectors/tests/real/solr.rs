@@ -36,11 +36,15 @@ fn failed(error: impl std::fmt::Display) -> Failed {
     Failed::from(error.to_string())
 }
 
-fn until(what: &str, mut condition: impl FnMut() -> bool) -> Result<Duration, Failed> {
+fn until(what: &str, condition: impl FnMut() -> bool) -> Result<Duration, Failed> {
+    within(PATIENCE, what, condition)
+}
+
+fn within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) -> Result<Duration, Failed> {
     let started = Instant::now();
     while !condition() {
-        if started.elapsed() > PATIENCE {
-            return Err(format!("waited {PATIENCE:?} for: {what}").into());
+        if started.elapsed() > patience {
+            return Err(format!("waited {patience:?} for: {what}").into());
         }
         std::thread::park_timeout(Duration::from_millis(50));
     }
@@ -178,7 +182,8 @@ fn until_active(cluster: &Cluster) -> Result<(), Failed> {
                 && !text.contains("\"recovering\""),
         )
     };
-    until("every replica is active", || is_active() == Some(true)).map(drop)
+    // Solr's own affair: on a busy machine replicas take minutes to catch up.
+    within(6 * PATIENCE, "every replica is active", || is_active() == Some(true)).map(drop)
 }
 
 /// Syslog lines with numbers for hosts; every thousandth has a word instead if there is to be poison.

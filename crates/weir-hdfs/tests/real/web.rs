@@ -10,6 +10,8 @@ use weir_hdfs::{CreateOptions, FileSystem, FileWriter, HdfsError, HdfsErrorKind}
 use weir_servers::hdfs::{Cluster, ClusterOptions, Distribution, Role};
 use weir_servers::{Unavailable, trial};
 
+/// Far above what is measured: a busy machine takes a few times that.
+const PATIENCE: Duration = Duration::from_secs(180);
 const BLOCK_BYTES: u64 = 1 << 20;
 /// As the client's: what a dead or silent DataNode may cost a file.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
@@ -166,10 +168,10 @@ fn a_lease_is_recovered(runtime: &Runtime, files: &WebHdfs) -> Result<(), Failed
         for (path, leave) in [("/left", true), ("/open", false)] {
             let mut writer = files.create(path, &CreateOptions::default()).await?;
             send(&mut *writer, &body(BLOCK_BYTES as usize + 5)).await?;
-            until(Duration::from_secs(30), async || files.status(path).await.is_ok_and(|found| found.is_some())).await;
+            until(PATIENCE, async || files.status(path).await.is_ok_and(|found| found.is_some())).await;
             if leave {
                 writer.abandon().await;
-                until(Duration::from_secs(30), async || files.recover_lease(path).await.is_ok_and(|closed| closed))
+                until(PATIENCE, async || files.recover_lease(path).await.is_ok_and(|closed| closed))
                     .await;
                 assert!(files.delete(path, false).await?);
             } else {

@@ -114,9 +114,12 @@ pub(crate) fn a_hub_killed_thirty_times_is_proven() -> Result<(), Failed> {
             (done(status, "hdfs")? > 0 && done(status, "solr")? > 0 && groups.iter().all(is_drained)).then_some(())
         })?;
         hub.stop()?;
+        let mut last = None;
         let report = eventually("Solr shows what it has", || {
-            verified(servers).filter(|report| report["solr"]["missing_events"] == 0)
-        })?;
+            last = verified(servers);
+            last.clone().filter(|report| report["solr"]["missing_events"] == 0)
+        });
+        let report = report.inspect_err(|_| show(&format!("{last:#?}")))?;
         show(&format!("killed {KILLS} times: {report}"));
         assert_eq!(report["is_proven"], true, "{report:#}");
         assert_eq!(report["hdfs"]["in_progress"], 0, "{report:#}");
