@@ -107,19 +107,15 @@ pub(crate) fn a_hub_killed_thirty_times_is_proven() -> Result<(), Failed> {
         }
         edge.stop()?;
         let hub = servers.hub(folder.path())?;
-        hub.until("nothing waits", |status| {
-            let groups = status["groups"].as_array()?;
-            // Nothing waits before partitions are assigned, either.
-            let is_drained = |group: &serde_json::Value| group["backlog_events"] == 0;
-            (done(status, "hdfs")? > 0 && done(status, "solr")? > 0 && groups.iter().all(is_drained)).then_some(())
-        })?;
-        hub.stop()?;
+        // Not asked of the hub: it does not know of partitions that its predecessor still counts as the owner of.
         let mut last = None;
-        let report = eventually("Solr shows what it has", || {
+        let proven = eventually("everything is at both ends", || {
             last = verified(servers);
-            last.clone().filter(|report| report["solr"]["missing_events"] == 0)
+            last.clone().filter(|report| report["is_proven"] == true)
         });
-        let report = report.inspect_err(|_| show(&format!("{last:#?}")))?;
+        proven.inspect_err(|_| show(&format!("{last:#?}")))?;
+        hub.stop()?;
+        let report = verified(servers).ok_or("weir verify says nothing")?;
         show(&format!("killed {KILLS} times: {report}"));
         assert_eq!(report["is_proven"], true, "{report:#}");
         assert_eq!(report["hdfs"]["in_progress"], 0, "{report:#}");
