@@ -232,6 +232,6 @@ impl SinkSpec for SolrSinkSpec {
     /// sent waits in the channel.
     fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
         let client = self.client(&context.name)?;
-        Ok(vec![Box::new(SolrSink::new(&context.name, self.clone(), client))])
+        Ok(vec![Box::new(SolrSink::new(context, self.clone(), client))])
     }
 }
