@@ -256,6 +256,6 @@ impl SinkSpec for SolrSinkSpec {
     /// sent waits in the channel.
     fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
         let client = client(&context.name, self.client.clone(), &self.login, self.ca.as_deref())?;
-        Ok(vec![Box::new(SolrSink::new(&context.name, self.clone(), client))])
+        Ok(vec![Box::new(SolrSink::new(context, self.clone(), client))])
     }
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use weir_engine::delivery::{AckToken, Delivery, DeliveryError};
-use weir_engine::sink::{FlushReason, Sink};
+use weir_engine::ledger::Reasons;
+use weir_engine::sink::{FlushReason, Sink, SinkContext};
 use weir_event::EventBatch;
-use weir_solr::{Client, DocumentsBuilder, ErrorClass, Indexer, RequestError, id_hash};
+use weir_solr::{Client, DocumentsBuilder, ErrorClass, Faults, Indexer, RequestError, id_hash};
 
 use super::config::SolrSinkSpec;
 use super::flight::{Held, Row, Waiting, by_batch};
@@ -34,6 +35,7 @@ pub(super) struct SolrSink {
     /// From the first delivery on: made inside the lane's runtime, which its tasks run on.
     indexer: Option<Indexer>,
     held: Arc<Held>,
+    faults: Arc<Reasons>,
     /// Since the last warning, and when that was.
     left_out: LeftOut,
     warned: Option<Instant>,
@@ -48,11 +50,17 @@ struct Part {
 
 impl SolrSink {
     /// A lane that has not spoken with Solr yet.
-    pub(super) fn new(name: &str, spec: SolrSinkSpec, client: Client) -> Self {
+    pub(super) fn new(context: &SinkContext, mut spec: SolrSinkSpec, client: Client) -> Self {
+        let counted = context.faults.clone();
+        spec.indexer.faults = Faults::new(move |kind| counted.add(kind, 1));
         let mapping = Mapping::new(spec.mapping.clone());
-        let upkeep = spec.create.clone().map(|create| Upkeep::new(client.clone(), create, spec.places.clone()));
+        let upkeep = spec
+            .create
+            .clone()
+            .map(|create| Upkeep::new(client.clone(), create, spec.places.clone(), context.faults.clone()));
         let (held, left_out, warned) = Default::default();
-        Self { name: name.to_owned(), spec, mapping, client, upkeep, indexer: None, held, left_out, warned }
+        let (name, faults) = (context.name.clone(), context.faults.clone());
+        Self { name, spec, mapping, client, upkeep, indexer: None, held, faults, left_out, warned }
     }
 
     fn indexer(&mut self) -> Indexer {
@@ -83,6 +91,7 @@ impl SolrSink {
         let (mut unsampled, mut too_old) = (0, 0);
         // Together where the reason is the same: each call of the token makes a batch.
         let mut rejected: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut left_out = LeftOut::default();
         for row in 0..batch.len() {
             if let Some(unmet) = conditions.iter().position(|condition| !condition.is_met(row)) {
                 unselected[unmet] += 1;
@@ -102,9 +111,8 @@ impl SolrSink {
             };
             let part = part_of(parts, collection, &self.mapping);
             match mapping.write(row, &id, &mut part.builder) {
-                Ok(left_out) => {
-                    self.left_out.values += left_out.values;
-                    self.left_out.headers += left_out.headers;
+                Ok(of_it) => {
+                    left_out += of_it;
                     part.rows.push((number, row as u32));
                 }
                 Err(reason) => rejected.entry(reason).or_default().push(row),
@@ -113,6 +121,9 @@ impl SolrSink {
         for (reason, rows) in rejected {
             ack.reject(batch, &rows, &reason);
         }
+        self.faults.add("values left out", left_out.values);
+        self.faults.add("headers left out", left_out.headers);
+        self.left_out += left_out;
         for (condition, events) in conditions.iter().zip(unselected) {
             ack.count_dropped(condition.condition.reason, events);
         }
@@ -130,6 +141,28 @@ impl SolrSink {
             }
             (outcome, _) => Ok(outcome?),
         }
+    }
+
+    /// All collections before any document: what is in one already would be sent again with those that cannot go.
+    async fn prepare_all(
+        &mut self,
+        parts: Vec<Part>,
+        batches: &[EventBatch],
+        ack: &mut AckToken,
+    ) -> Result<Vec<Part>, DeliveryError> {
+        let mut ready = Vec::with_capacity(parts.len());
+        for part in parts.into_iter().filter(|part| !part.builder.is_empty()) {
+            match self.prepare(&part.collection).await {
+                Ok(()) => ready.push(part),
+                Err(NotMade::TooMany(reason)) => {
+                    for (batch, rows) in by_batch(&part.rows) {
+                        ack.reject(&batches[batch], &rows, &reason);
+                    }
+                }
+                Err(NotMade::Failed(error)) => return Err(not_to_be_had(&part.collection, error)),
+            }
+        }
+        Ok(ready)
     }
 
     /// What is done now and then, whatever comes of it.
@@ -183,20 +216,7 @@ impl Sink for SolrSink {
         for (number, batch) in batches.iter().enumerate() {
             self.write(number as u32, batch, &mut parts, &mut ack);
         }
-        parts.retain(|part: &Part| !part.builder.is_empty());
-        // All collections before any document: what is in one already would be sent again with those that cannot go.
-        let mut ready = Vec::with_capacity(parts.len());
-        for part in parts {
-            match self.prepare(&part.collection).await {
-                Ok(()) => ready.push(part),
-                Err(NotMade::TooMany(reason)) => {
-                    for (batch, rows) in by_batch(&part.rows) {
-                        ack.reject(&batches[batch], &rows, &reason);
-                    }
-                }
-                Err(NotMade::Failed(error)) => return Err(not_to_be_had(&part.collection, error)),
-            }
-        }
+        let ready = self.prepare_all(parts, &batches, &mut ack).await?;
         let (mut submitted, mut written, mut verdict) = (Vec::with_capacity(ready.len()), 0, Ok(()));
         for Part { collection, mut builder, rows } in ready {
             let documents = builder.finish();

@@ -1,5 +1,7 @@
 //! Events to documents: which field gets what, and as which type.
 
+use std::ops::AddAssign;
+
 use weir_event::{Column, EventBatch};
 use weir_solr::{DocumentsBuilder, Encoding, Form, Name};
 
@@ -101,6 +103,13 @@ pub(super) struct LeftOut {
     pub(super) values: u64,
     /// Headers whose field is another one's.
     pub(super) headers: u64,
+}
+
+impl AddAssign for LeftOut {
+    fn add_assign(&mut self, other: Self) {
+        self.values += other.values;
+        self.headers += other.headers;
+    }
 }
 
 impl Mapping {

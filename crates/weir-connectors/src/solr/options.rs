@@ -34,7 +34,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::required(
         "urls",
         Kind::List { of: &Kind::Text, items_min: 1 },
-        "Base addresses of nodes of the cluster; one that answers is enough, the others are learned from it. Name two or three.",
+        "Base addresses of nodes of the cluster. One that answers at the start is enough: the other live nodes of the collections are learned from it. Name two or three.",
     )
     .example("[\"http://solr1:8983/solr\", \"http://solr2:8983/solr\"]"),
     OptionSpec::required(
@@ -60,7 +60,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "id",
         Kind::Text,
         "%{weir.channel}-%{weir.partition}-%{weir.offset}",
-        "The unique key of an event's document. An event that comes again must get the same one: then it overwrites itself. `%{NAME}` is a header; weir.channel, weir.partition and weir.offset say where in the sink's channel it is. Behind a source kafka that adds its headers, %{topic}-%{partition}-%{offset} also survives what the source repeats.",
+        "The unique key of an event's document. An event that comes again must get the same one: then it overwrites itself. `%{NAME}` is a header; weir.channel, weir.partition and weir.offset say where in the sink's channel it is. weir.channel is the identity of that log or topic, not its name: with a name, events of a topic that was deleted and made again would overwrite those of the old one, whose offsets were the same. Behind a source kafka that adds its headers, %{topic}-%{partition}-%{offset} also survives what the source repeats.",
     ),
     OptionSpec::defaulted("key_field", Kind::Text, "id", "The field of the unique key in the schema."),
     OptionSpec::defaulted(
@@ -72,13 +72,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::unset(
         "header_fields",
         Kind::Text,
-        "Field for each header that `fields` does not name; `*` stands for the header's name. Unset: such headers are left out.",
+        "Field for each header that `fields` does not name; `*` stands for the header's name. A header that would get the unique key, a field of `fields`, another header's field or one of Solr's own (_version_) is left out and counted. Unset: all such headers are left out.",
     )
     .example("header_*_s"),
     OptionSpec::defaulted(
         "on_bad_value",
         Kind::Choice(&[
-            ("leave_out", "the document is indexed without the field; a warning counts such values"),
+            ("leave_out", "the document is indexed without the field; such values are counted"),
             ("reject", "the event goes to the dead letter channel"),
         ]),
         "leave_out",
@@ -127,7 +127,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "in_flight_bytes",
         Kind::Bytes { min: 1 << 20, max: 4 << 30 },
         "16 MiB",
-        "Most bytes of events that wait for Solr's answer; what is beyond stays in the channel. More is needed where few of them are selected, or where there are many shards.",
+        "Most bytes of events that wait for Solr's answer; what is beyond stays in the channel. Up to three times as much is planned: events, documents, and their copies in requests. More is needed where few of them are selected, or where there are many shards.",
     ),
     OptionSpec::defaulted(
         "requests_per_shard",
@@ -150,13 +150,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::unset(
         "replicas_min",
         Kind::Count { min: 1, max: 100 },
-        "Replicas that must have a document before it counts as delivered. Unset: the leader's update log is enough, as for other clients of Solr.",
+        "Replicas that must have a document before it counts as delivered; an answer that does not say how many have it does not count. Unset: the leader's update log is enough, as for other clients of Solr.",
     )
     .example("2"),
     OptionSpec::unset("ca", Kind::Path, "Certificates of the authorities that may vouch for a node, PEM. Unset: those that the operating system trusts.")
         .example("/etc/weir/solr-ca.pem"),
     OptionSpec::unset("user", Kind::Text, "User for basic authentication.").example("weir"),
     OptionSpec::unset("password", Kind::Secret, "Password of the user: env:NAME or file:PATH.").example("env:SOLR_PASSWORD"),
-    OptionSpec::unset("token_file", Kind::Path, "File with a bearer token (JWT); read again every half minute.")
+    OptionSpec::unset("token_file", Kind::Path, "File with a bearer token (JWT); read again every half minute, and when it is refused.")
         .example("/run/secrets/solr-token"),
 ];

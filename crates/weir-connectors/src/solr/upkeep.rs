@@ -1,8 +1,10 @@
 //! Collections by time: made when the first event for them comes, in the alias, deleted when their time is over.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use weir_engine::ledger::Reasons;
 use weir_solr::{Client, ClusterState, RequestError};
 
 use super::place::{Expired, Places};
@@ -28,6 +30,7 @@ pub(super) struct Upkeep {
     client: Client,
     spec: CreateSpec,
     places: Places,
+    faults: Arc<Reasons>,
     /// When to sweep again.
     due: Option<Instant>,
     /// The newest collection of the pattern at the last sweep.
@@ -50,8 +53,8 @@ impl From<RequestError> for NotMade {
 }
 
 impl Upkeep {
-    pub(super) fn new(client: Client, spec: CreateSpec, places: Places) -> Self {
-        Self { client, spec, places, due: None, newest: None }
+    pub(super) fn new(client: Client, spec: CreateSpec, places: Places, faults: Arc<Reasons>) -> Self {
+        Self { client, spec, places, faults, due: None, newest: None }
     }
 
     /// The newest collection of the pattern, as far as it is known.
@@ -123,9 +126,10 @@ impl Upkeep {
         let mut expired = match self.places.expired(&ours, now) {
             Expired::Over(names) => names,
             Expired::TooMany(count) => {
+                self.faults.add("sweeps put off: is the clock right?", 1);
                 tracing::warn!(
                     count,
-                    newest = self.newest,
+                    newest = self.newest.as_deref(),
                     "the retention of all collections but one seems to be over: is the clock right? \
                      Nothing is deleted before there is one more"
                 );
@@ -149,6 +153,7 @@ impl Upkeep {
             match self.client.get_patiently(&format!("/admin/collections?action=DELETE&name={name}&wt=json")).await {
                 Ok(_) => tracing::info!(collection = name, "collection deleted: its time is over"),
                 Err(error) => {
+                    self.faults.add("collections not deleted", 1);
                     tracing::warn!(collection = name, error = %error.chain(), "a collection whose time is over was not deleted");
                     outcome = outcome.and(Err(error));
                 }

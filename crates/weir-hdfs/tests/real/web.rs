@@ -171,8 +171,7 @@ fn a_lease_is_recovered(runtime: &Runtime, files: &WebHdfs) -> Result<(), Failed
             until(PATIENCE, async || files.status(path).await.is_ok_and(|found| found.is_some())).await;
             if leave {
                 writer.abandon().await;
-                until(PATIENCE, async || files.recover_lease(path).await.is_ok_and(|closed| closed))
-                    .await;
+                until(PATIENCE, async || files.recover_lease(path).await.is_ok_and(|closed| closed)).await;
                 assert!(files.delete(path, false).await?);
             } else {
                 assert!(!files.recover_lease(path).await?);

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use weir_event::{EventBatch, HeaderName, names};
 use weir_solr::fake::Step;
+use weir_solr::{Client, ClientOptions};
 
 use super::super::place::{Expired, Places};
 use super::{NOW_MS, Rig, run};
@@ -193,6 +194,28 @@ fn a_clock_that_jumps_deletes_nothing_at_once() {
     assert_eq!(places.expired(&names, at(later + DAY_MS)), Expired::Over(names[..30].to_vec()));
 }
 
+/// Scenario: the collection of today is deleted by hand while the sink uses it.
+/// Guarantees: the delivery comes back once, the collection is made again, and everything that came since is in it.
+#[test]
+fn a_collection_deleted_by_hand_is_made_again() {
+    run(async {
+        let mut rig = Rig::new(&making("alias = 'all'")).await;
+        let now_ms = Timestamp::now().as_millisecond();
+        rig.deliver(&events_at(&[now_ms], now_ms)).await.expect("taken in");
+        rig.finish().await;
+        let client = Client::new(ClientOptions::new([rig.solr.url()])).expect("a client");
+        let path = format!("/admin/collections?action=DELETE&name={}", name(now_ms));
+        client.get(&path).await.expect("deleted");
+        rig.deliver(&events_at(&[now_ms, now_ms], now_ms)).await.expect("taken in");
+        rig.finish().await;
+        assert_eq!(rig.delivered(), 1);
+        let again = rig.next().expect("it comes again");
+        rig.sink.deliver(again).await.expect("taken in");
+        rig.finish().await;
+        assert_eq!((rig.delivered(), rig.solr.ids(&name(now_ms)).len()), (3, 2));
+    });
+}
+
 /// Scenario: two old collections, of which Solr does not let the first go.
 /// Guarantees: the other one goes all the same; the first does the next time.
 #[test]
@@ -210,5 +233,6 @@ fn a_collection_that_stays_does_not_keep_the_others() {
         rig.deliver(&batch).await.expect("taken in");
         rig.finish().await;
         assert_eq!(rig.solr.collections(), ["day-2020-01-01".to_owned(), name(now_ms), "logs".to_owned()]);
+        assert_eq!(rig.faults("collections not deleted"), 1);
     });
 }

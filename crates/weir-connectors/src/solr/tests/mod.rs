@@ -50,7 +50,7 @@ impl Rig {
             channel_is_durable: true,
             channel_is_shared: false,
             positions: group.positions(),
-            faults: Arc::default(),
+            faults: group.ledger().faults.clone(),
         };
         let sink = spec.start(&context).expect("starts without a server").remove(0);
         Self { solr, channel, dead, group, sink }
@@ -74,6 +74,11 @@ impl Rig {
 
     fn delivered(&self) -> u64 {
         self.group.ledger().delivered.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// How often something of this kind went wrong.
+    fn faults(&self, kind: &str) -> u64 {
+        self.group.ledger().faults.snapshot().get(kind).copied().unwrap_or_default()
     }
 
     /// Bodies in the dead letter channel, and why.
@@ -164,6 +169,7 @@ fn headers_never_overwrite_the_key() {
         let document = rig.solr.document(&rig.solr.ids("logs")[0]).expect("it is there");
         assert!(document["message"].as_str().is_some_and(|text| text.ends_with("denied")), "{document}");
         assert!(document.get("_version_").is_none() && document["a_b"] == "one", "{document}");
+        assert_eq!(rig.faults("headers left out"), 4 * 8);
     });
     for encoding in ["json", "javabin"] {
         let toml = |fields: &str| {
@@ -238,6 +244,12 @@ fn poison_goes_to_the_dead_letters() {
         assert_eq!(letters[0].0, "message 4 denied");
         assert!(letters[0].1.contains("Error adding field 'bad'"), "{letters:?}");
 
+        let fields = "fields = { number = 'int %{host}' }";
+        let mut rig = Rig::new(&format!("collection = 'logs'\n{fields}")).await;
+        rig.deliver(&events()).await.expect("taken in");
+        rig.finish().await;
+        assert_eq!((rig.delivered(), rig.faults("values left out")), (8, 6));
+
         let fields = "fields = { number = 'int %{host}' }\non_bad_value = 'reject'";
         let mut rig = Rig::new(&format!("collection = 'logs'\n{fields}")).await;
         rig.deliver(&events()).await.expect("taken in");
@@ -278,6 +290,8 @@ fn what_passes_loses_nothing() {
         rig.deliver(&events()).await.expect("taken in");
         rig.finish().await;
         assert_eq!((rig.solr.added().len(), rig.delivered()), (16, 16));
+        let counted = ["requests answered 503", "requests not answered"].map(|kind| rig.faults(kind));
+        assert_eq!((counted, rig.faults("requests sent again")), ([1, 1], 2));
         assert!(!rig.group.is_anything_outstanding());
     });
 }
