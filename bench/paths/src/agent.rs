@@ -57,9 +57,19 @@ impl Agent {
         Ok(measure::process(self.process.id())?.resident_peak_bytes as f64 / f64::from(1 << 20))
     }
 
+    /// Waits until an agent ends whose sources do.
+    pub(crate) fn until_ended(mut self) -> Result<(), Failure> {
+        let ended = self.process.wait(10 * PATIENCE)?.ok_or("an agent does not end")?;
+        self.judge(ended)
+    }
+
     /// Stops it in order.
     pub(crate) fn stop(mut self) -> Result<(), Failure> {
         let ended = self.process.terminate(PATIENCE)?;
+        self.judge(ended)
+    }
+
+    fn judge(&self, ended: std::process::ExitStatus) -> Result<(), Failure> {
         let said = std::fs::read_to_string(&self.log)?;
         if ended.success() { Ok(()) } else { Err(format!("an agent ended with {ended}: {said}").into()) }
     }

@@ -3,7 +3,7 @@
 use crate::agent::Agent;
 use crate::brokers::Brokers;
 use crate::hdfs::Hdfs;
-use crate::meter::{Figures, Meter, Servers, delivered, durable};
+use crate::meter::{Figures, Meter, Servers, delivered};
 use crate::solr::Solr;
 use crate::{Failure, Options};
 
@@ -93,9 +93,8 @@ impl<'a> Bench<'a> {
             "[sources.in]\ntype = 'generate'\nrate = 'unlimited'\nevents = {events}\nlanes = 2\nchannels = ['c']\n\
              [channels.c]\ntype = 'kafka'\nbrokers = @BROKERS\ntopic = '@TOPIC'\ncompression = 'lz4'\nacks = 'leader'\nidempotent = false\n"
         );
-        let (servers, agent) = (self.servers(), self.agent(&folder, "fill", &sections, topic)?);
-        Meter::begin(&agent, &servers)?.end(&agent, events, durable)?;
-        agent.stop()?;
+        // It ends by itself when its events are in the topic.
+        self.agent(&folder, "fill", &sections, topic)?.until_ended()?;
         check("in the topic", self.brokers.count(topic)?, events)
     }
 
