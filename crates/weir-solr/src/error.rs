@@ -69,7 +69,7 @@ pub enum RequestError {
         /// Its name.
         name: String,
     },
-    /// A shard has no leader for now.
+    /// A shard has no leader at the moment.
     #[error("{}", no_leader(collection, shard))]
     NoLeader {
         /// The collection.

@@ -90,7 +90,7 @@ impl Cluster {
         self.view(|view| view.topics.get(name).and_then(|entry| entry.clone().ok()))
     }
 
-    /// A topic, asked for now if it is not known yet.
+    /// A topic, asked for if it is not known yet.
     ///
     /// # Errors
     /// [`ClusterError`]: `Refused` with the broker's code if it does not exist or may not be seen.

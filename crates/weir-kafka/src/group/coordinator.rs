@@ -231,7 +231,7 @@ impl Coordinator {
         }
     }
 
-    /// Commits, if no partitions were lost since `losses` was counted; `None` for now.
+    /// Commits, if no partitions were lost since `losses` was counted; `None` otherwise.
     pub(super) async fn commit(
         &self,
         membership: &std::sync::Mutex<Membership>,

@@ -162,7 +162,7 @@ impl Client {
         }
     }
 
-    /// Why nothing more is to be sent for now, if it is so.
+    /// Why nothing more is to be sent until the refused part is in, if it is so.
     pub(super) fn refusal(&self) -> Option<String> {
         self.waiting.lock().first().cloned()
     }
