@@ -231,7 +231,7 @@ impl Coordinator {
         }
     }
 
-    /// Commits, if no partitions were lost since `losses` was counted; `None` otherwise.
+    /// Commits, if no partitions were lost since `losses` was counted; `None` counts from this call on.
     pub(super) async fn commit(
         &self,
         membership: &std::sync::Mutex<Membership>,
