@@ -80,9 +80,8 @@ pub(crate) struct RunArgs {
 /// Options of `weir verify`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Files are found by the offsets in their names and compared by content: text and JSON lines, as they
-are or with gzip, zstd or bzip2. A difference is narrowed down to offsets and files. Documents are
-found by their ids, LOG-PARTITION-OFFSET, as the sink makes them unless told otherwise. What is not yet
+    after_help = "Files are found by the offsets in their names and compared by content, in every format and compression
+that sinks write. A difference is narrowed down to offsets and files. Documents are found by their ids, LOG-PARTITION-OFFSET, as the sink makes them unless told otherwise. What is not yet
 delivered counts as missing: wait until `weir status` shows no backlog. Nothing is changed anywhere.
 
 Where the sink of Solr selects, samples or has dead letters, --left-out gives the sum of what it counts
