@@ -81,8 +81,9 @@ pub(crate) struct RunArgs {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Files are found by the offsets in their names and compared by content, in every format and compression
-that sinks write. A difference is narrowed down to offsets and files. Documents are found by their ids, LOG-PARTITION-OFFSET, as the sink makes them unless told otherwise. What is not yet
-delivered counts as missing: wait until `weir status` shows no backlog. Nothing is changed anywhere.
+that sinks write. A difference is narrowed down to offsets and files. Documents are found by their ids,
+LOG-PARTITION-OFFSET, as the sink makes them unless told otherwise. What is not yet delivered counts as
+missing: wait until `weir status` shows no backlog. Nothing is changed anywhere.
 
 Where the sink of Solr selects, samples or has dead letters, --left-out gives the sum of what it counts
 as dropped and dead-lettered (`weir status --json`, its group, over all agents and starts): then the
