@@ -106,6 +106,7 @@ impl Extent<'_> {
     pub(crate) fn step(&self, from: Place, bytes_max: usize, buffer: &mut Vec<u8>) -> io::Result<Chunk> {
         let mut extent = *self;
         let mut want = bytes_max.max(HEADER_BYTES);
+        let mut looked_twice = false;
         loop {
             let left = extent.limit.saturating_sub(from.at);
             let reading = want.min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -123,7 +124,15 @@ impl Extent<'_> {
                 Walk::Nothing if from.expected >= extent.end => {
                     return Ok(Chunk { batches: Vec::new(), damage: None, next: from, is_last: true });
                 }
-                Walk::Nothing => return extent.skip(from),
+                Walk::Nothing => {
+                    let chunk = extent.skip(from)?;
+                    // A running log may have written the batch that has to stand here between the two looks, and
+                    // those behind it: what was written later was found, so what comes before it is there now.
+                    if chunk.damage.is_none() || looked_twice {
+                        return Ok(chunk);
+                    }
+                    looked_twice = true;
+                }
             }
         }
     }

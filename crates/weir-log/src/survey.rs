@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::disk::{Access, Disk, DiskFile, read_tolerant};
 use crate::errors::Refusal;
@@ -76,6 +77,24 @@ pub(crate) fn survey(disk: &dyn Disk, dirs: &Dirs) -> Result<Vec<Found>, Refusal
     }
     found.sort_by(|a, b| (a.base, &a.path).cmp(&(b.base, &b.path)));
     Ok(found)
+}
+
+/// Puts right what a running log changed while it was surveyed. A segment whose header could not be read may have been in
+/// the making: then it has one now, or nothing has been written to it yet and it is no segment so far.
+pub(crate) fn settle(disk: &dyn Disk, found: &mut Vec<Found>) {
+    found.retain_mut(|found| {
+        if found.header.is_some() {
+            return true;
+        }
+        let is_blank = |file: Arc<dyn DiskFile>| last_byte(&*file, 0, found.bytes).map(|last| last == 0);
+        let is_unwritten = disk.open(&found.path, Access::Read).and_then(is_blank).unwrap_or(false);
+        if let Ok(Header::Known(header)) = read_header(disk, &found.path) {
+            found.header = Some(header);
+            found.base = header.base;
+            return true;
+        }
+        !is_unwritten
+    });
 }
 
 enum Header {

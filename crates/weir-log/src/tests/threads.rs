@@ -1,8 +1,9 @@
 //! The whole thing: threads, a real disk, large backlogs.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::world::{batch, id_of};
 use crate::sim::SimDisk;
 use crate::{
     AppendError, CloseError, Disk, Durability, Group, Health, Log, LogOptions, OpenError, ReadOnlyReason, RealDisk,
+    StoredBatch, tools,
 };
 
 /// How long a test waits for something that must happen; far more than it takes, so that only a hang meets it.
@@ -251,4 +253,37 @@ fn large_backlog_opens_by_headers() {
         sum.fetch_add(id, Ordering::Relaxed);
     }
     assert_eq!(sum.into_inner(), (0..80).sum::<u64>());
+}
+
+/// Scenario: two threads append and a group reads and releases, so that segments come and go; check and dump look on from
+/// outside the whole time.
+/// Guarantees: what is just being written is never called damaged, what is just deleted never missing.
+#[test]
+fn tools_beside_a_running_log_find_it_sound() {
+    const PER_THREAD: u64 = 400;
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = open(dir.path(), LogOptions { position_delay_max: Duration::ZERO, ..options() });
+    let group = log.group("one").expect("made");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let appenders = [0, 1].map(|thread| {
+            let log = &log;
+            scope.spawn(move || (0..PER_THREAD).for_each(|n| append_durably(log, thread * PER_THREAD + n, 20_000)))
+        });
+        let looking = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let report = tools::check(&RealDisk, dir.path(), None).expect("checks");
+                assert!(report.is_sound(), "{report:#?}");
+                let all = |_: &StoredBatch| ControlFlow::Continue(());
+                let report = tools::dump(&RealDisk, dir.path(), None, 0..u64::MAX, all).expect("dumps");
+                assert!(report.lost.is_empty(), "{report:?}");
+            }
+        });
+        let seen = drain(&log, &group, 2 * PER_THREAD * 3);
+        assert_eq!(seen.len() as u64, 2 * PER_THREAD);
+        is_over.store(true, Ordering::Relaxed);
+        looking.join().expect("sound throughout");
+        appenders.map(|appender| appender.join().expect("appends"));
+    });
+    log.close().expect("closes");
 }

@@ -1,5 +1,6 @@
 //! A read-only verdict, segment by segment.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ToolError;
@@ -7,7 +8,7 @@ use crate::disk::Disk;
 use crate::format::SEGMENT_HEADER_BYTES;
 use crate::report::{DamagedBytes, LostRange};
 use crate::slots::{Kind, Verdict, read_file};
-use crate::survey::{Chain, Dirs, Found, Scan, chain, identity, read_positions, scan, survey};
+use crate::survey::{Chain, Dirs, Found, Scan, chain, identity, read_positions, scan, settle, survey};
 
 /// State of the meta file or a position file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,10 +98,13 @@ impl CheckReport {
 /// [`ToolError`]: no log there, one of a newer version, or a file system that refuses.
 pub fn check(disk: &dyn Disk, dir: &Path, fallback_dir: Option<&Path>) -> Result<CheckReport, ToolError> {
     let dirs = Dirs::new(dir, fallback_dir);
+    // Before the segments and once more after them, so that a running log is not blamed for what it did in between:
+    // what the first reading has passed is in a segment, what the second has not passed was not deleted.
+    let before = read_positions(disk, &dirs)?;
     let (chain, meta, id) = look(disk, &dirs)?;
     let groups = read_groups(disk, &dirs, id)?;
-    let positions = groups.iter().filter(|group| group.state == FileState::Good).filter_map(|group| group.position);
-    let (lowest, furthest) = (positions.clone().min(), positions.max());
+    let furthest = good_positions(&groups_of(before, id)).max();
+    let lowest = good_positions(&groups).min();
     let slot = meta.as_ref().and_then(|meta| meta.newest);
     let closed = slot.and_then(|slot| Some((slot.value, slot.extra.checked_sub(1)?)));
     let proven = closed.map_or(0, |(_, end)| end).max(furthest.unwrap_or(0));
@@ -121,8 +125,13 @@ pub fn check(disk: &dyn Disk, dir: &Path, fallback_dir: Option<&Path>) -> Result
     }
     for (index, found) in chain.kept.iter().enumerate() {
         let next = chain.kept.get(index + 1);
-        let scan =
-            scan(disk, found, next.map_or(u64::MAX, |next| next.base)).map_err(ToolError::io("read", &found.path))?;
+        let scan = match scan(disk, found, next.map_or(u64::MAX, |next| next.base)) {
+            Err(error) if is_released(&error, report.segments.is_empty()) => {
+                report.start_offset = next.map_or(report.start_offset, |next| next.base);
+                continue;
+            }
+            scan => scan.map_err(ToolError::io("read", &found.path))?,
+        };
         let epoch = found.header.map(|header| header.epoch);
         // Rolled, or closed, by the opening that wrote it.
         let is_synced = epoch.is_some()
@@ -181,10 +190,16 @@ impl CheckReport {
     }
 }
 
+/// Whether a segment could not be opened because a running log deleted it since it was listed: it deletes the oldest ones.
+pub(super) fn is_released(error: &io::Error, is_oldest: bool) -> bool {
+    is_oldest && error.kind() == io::ErrorKind::NotFound
+}
+
 /// Finds the segments of the log and its identity, as opening does.
 pub(super) fn look(disk: &dyn Disk, dirs: &Dirs) -> Result<(Chain, Option<Verdict>, Option<u64>), ToolError> {
     let meta = read_file(disk, &dirs.meta(), Kind::Meta)?;
-    let found = survey(disk, dirs)?;
+    let mut found = survey(disk, dirs)?;
+    settle(disk, &mut found);
     if found.is_empty() && meta.is_none() {
         return Err(ToolError::NoLog { dir: dirs.root.clone() });
     }
@@ -195,14 +210,23 @@ pub(super) fn look(disk: &dyn Disk, dirs: &Dirs) -> Result<(Chain, Option<Verdic
 }
 
 pub(super) fn read_groups(disk: &dyn Disk, dirs: &Dirs, id: Option<u64>) -> Result<Vec<GroupCheck>, ToolError> {
-    let mut groups = Vec::new();
-    for (name, verdict) in read_positions(disk, dirs)? {
-        let own =
-            verdict.map(|verdict| Verdict { newest: verdict.newest.filter(|slot| Some(slot.log_id) == id), ..verdict });
+    Ok(groups_of(read_positions(disk, dirs)?, id))
+}
+
+/// What position files say about the log `id`.
+fn groups_of(read: Vec<(String, Option<Verdict>)>, id: Option<u64>) -> Vec<GroupCheck> {
+    let of_this_log =
+        |verdict: Verdict| Verdict { newest: verdict.newest.filter(|slot| Some(slot.log_id) == id), ..verdict };
+    let group = |(name, verdict): (String, Option<Verdict>)| {
+        let own = verdict.map(of_this_log);
         let position = own.as_ref().and_then(|verdict| verdict.newest).map(|slot| slot.value);
-        groups.push(GroupCheck { name, state: state_of(own.as_ref()), position });
-    }
-    Ok(groups)
+        GroupCheck { name, state: state_of(own.as_ref()), position }
+    };
+    read.into_iter().map(group).collect()
+}
+
+fn good_positions(groups: &[GroupCheck]) -> impl Iterator<Item = u64> {
+    groups.iter().filter(|group| group.state == FileState::Good).filter_map(|group| group.position)
 }
 
 fn state_of(verdict: Option<&Verdict>) -> FileState {

@@ -6,7 +6,7 @@ use std::path::Path;
 use weir_event::ArenaPool;
 
 use super::ToolError;
-use super::check::look;
+use super::check::{is_released, look};
 use crate::disk::{Access, Disk};
 use crate::format::SEGMENT_HEADER_BYTES;
 use crate::reader::StoredBatch;
@@ -64,8 +64,11 @@ pub fn dump(
             report.records += offsets.end - offsets.start;
             take(stored)
         };
-        if for_each_batch(disk, found, end, &mut each)?.is_break() {
-            break;
+        match for_each_batch(disk, found, end, &mut each) {
+            Err(ToolError::Io { source, .. }) if is_released(&source, report.batches == 0) => expected = end,
+            Err(error) => return Err(error),
+            Ok(ControlFlow::Break(())) => break,
+            Ok(ControlFlow::Continue(())) => {}
         }
     }
     Ok(report)
