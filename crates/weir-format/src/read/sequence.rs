@@ -11,6 +11,8 @@ use crate::sequence::{BYTES_CLASS, ESCAPE, KEY_BYTES, KEY_CLASS, TEXT_CLASS, VER
 /// Names of classes and pairs of metadata are shorter than that.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 const MARKER_BYTES: usize = 16;
+/// What a value has before its body.
+const LENGTH_BYTES_MAX: usize = 9;
 
 /// Calls `each` with the body and time of every record of a SequenceFile.
 ///
@@ -69,7 +71,7 @@ impl<R: BufRead> Reader<'_, R> {
             return self.marker(header);
         }
         let key_length = u32::from_be_bytes(input::array(&mut self.input)?);
-        let max = self.limits.event_bytes_max.saturating_add(KEY_BYTES + 9);
+        let max = self.limits.event_bytes_max.saturating_add(KEY_BYTES + LENGTH_BYTES_MAX);
         let length = i32::from_be_bytes(length).into();
         input::bytes(&mut self.input, length, max, "a record", &mut self.buffer)?;
         let mut record = &self.buffer[..];
