@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use weir_kafka::fake::FakeCluster;
 
-use crate::support::{folder, weir};
-use crate::verify::{brokers, difference, files, fill, kafka_channel, verify};
+use crate::support::{done, folder, weir, write};
+use crate::verify::{EVENTS, brokers, difference, files, fill, kafka_channel, verify};
 
 /// Partition, first and last offset that a file's name claims.
 fn claim(path: &Path) -> (usize, u64, u64) {
@@ -110,6 +110,31 @@ fn nothing_to_compare_is_no_proof() {
         brokers.delete_below("events", partition, i64::try_from(end).expect("small"));
     }
     assert_eq!(difference(&verify(broker, &out))["older"], all.len());
+}
+
+/// Scenario: brokers, topic and the folder are those of a configuration with a sink hdfs; then options that go with Solr, and
+/// another user.
+/// Guarantees: the files are found below the fixed part of its path and proven; what means nothing is a wrong command line.
+#[test]
+fn files_are_found_by_the_configuration() {
+    let (_thread, brokers) = brokers();
+    let folder = folder();
+    let channel = kafka_channel(&brokers.bootstrap()[0]);
+    let out = fill(folder.path(), &channel, "");
+    let config = format!(
+        "[agent]\nname = 'hub'\n[channels.c]\n{channel}\n[sinks.out]\ntype = 'hdfs'\nchannel = 'c'\n\
+         path = 'file://{}/%{{Severity}}'\n",
+        out.display()
+    );
+    let config = write(folder.path(), "hdfs.toml", &config);
+    let run = |more: &[&str]| done(weir(&["verify", "--json", "--config"]).arg(&config).args(more));
+    let report = run(&[]);
+    assert_eq!(report.code, Some(0), "{}{}", report.out, report.err);
+    assert_eq!(report.json()["hdfs"]["lines"], EVENTS);
+    for more in [&["--left-out", "5"][..], &["--selective"], &["--user", "somebody"]] {
+        let done = run(more);
+        assert!(done.code == Some(2) && done.err.contains(more[0]), "{}", done.err);
+    }
 }
 
 /// Scenario: the topic has lost its end after the files were written, as an unclean election does it.

@@ -48,6 +48,9 @@ impl Target {
         if tree.is_none() && collection.is_none() {
             return Err(wrong("nothing to compare the topic with: give --hdfs, --solr or both"));
         }
+        if collection.is_none() && (args.selective || args.left_out.is_some() || args.solr_id_prefix.is_some()) {
+            return Err(wrong("--selective, --left-out and --solr-id-prefix go with Solr, which is not compared"));
+        }
         let (cluster, topic) = topic(args, configured.channel.as_ref())?;
         Ok(Self { cluster, topic, tree, collection, _io: io })
     }
