@@ -200,7 +200,9 @@ impl HdfsSpec {
         let complete_after = options.duration_opt("complete_after");
         if complete_after.is_some() && tree.as_ref().is_some_and(|tree| tree.template.unit_ms().is_none()) {
             let message = "directories without a time in path are never of the past";
-            diagnostics.push(options.error("complete_after", message).with_hint("add %Y-%m-%d to path, or leave complete_after out"));
+            diagnostics.push(
+                options.error("complete_after", message).with_hint("add %Y-%m-%d to path, or leave complete_after out"),
+            );
             return None;
         }
         Some(Self { tree: tree?, connection: connection?, create, sync_interval, complete_after })

@@ -283,7 +283,7 @@ fn tools_beside_a_running_log_find_it_sound() {
         assert_eq!(seen.len() as u64, 2 * PER_THREAD);
         is_over.store(true, Ordering::Relaxed);
         looking.join().expect("sound throughout");
-        appenders.map(|appender| appender.join().expect("appends"));
+        let _ = appenders.map(|appender| appender.join().expect("appends"));
     });
     log.close().expect("closes");
 }
