@@ -7,6 +7,7 @@ pub mod files;
 pub mod generate;
 pub mod hdfs;
 pub mod host;
+pub mod io_thread;
 pub mod kafka;
 pub mod logger;
 pub mod null;

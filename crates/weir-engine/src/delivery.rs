@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use thiserror::Error;
 use weir_event::{EventBatch, HeaderName};
 
 use crate::group::Group;
+use crate::lane_account::LaneAccount;
 use crate::stored::StoredBatch;
 
 /// Header of a dead letter: the sink that refused the event.
@@ -58,7 +57,7 @@ pub struct AckToken {
 #[derive(Debug)]
 struct Claim {
     group: Arc<Group>,
-    lane: Arc<LaneNacks>,
+    lane: Arc<LaneAccount>,
     contents: Contents,
     rejected: Vec<EventBatch>,
     dropped: Vec<(&'static str, u64)>,
@@ -79,33 +78,8 @@ pub(crate) struct Contents {
     pub(crate) oldest_ms: Option<i64>,
 }
 
-/// Deliveries of one lane that came back, whoever dropped the token.
-#[derive(Debug, Default)]
-pub struct LaneNacks {
-    count: AtomicU64,
-    fatal: AtomicBool,
-}
-
-impl LaneNacks {
-    pub(crate) fn count(&self) -> u64 {
-        self.count.load(Acquire)
-    }
-
-    /// Whether one of those since the last call needs a person.
-    pub(crate) fn take_fatal(&self) -> bool {
-        self.fatal.swap(false, AcqRel)
-    }
-
-    fn add(&self, error: Option<&DeliveryError>) {
-        if matches!(error, Some(DeliveryError::Fatal { .. })) {
-            self.fatal.store(true, Release);
-        }
-        self.count.fetch_add(1, Release);
-    }
-}
-
 impl AckToken {
-    pub(crate) fn new(group: Arc<Group>, lane: Arc<LaneNacks>, contents: Contents) -> Self {
+    pub(crate) fn new(group: Arc<Group>, lane: Arc<LaneAccount>, contents: Contents) -> Self {
         Self { claim: Some(Claim { group, lane, contents, rejected: Vec::new(), dropped: Vec::new() }) }
     }
 
@@ -175,12 +149,13 @@ impl Claim {
     fn acked(self, dead_lettered: u64) {
         let dropped: u64 = self.dropped.iter().map(|(_, events)| events).sum();
         let delivered = self.contents.events.saturating_sub(dead_lettered + dropped);
+        self.lane.settled(self.contents.events);
         self.group.acked(&self.contents, delivered, dead_lettered, &self.dropped);
     }
 
     fn nacked(self, error: Option<&DeliveryError>) {
         // The lane's count first: whoever is woken by the group sees it.
-        self.lane.add(error);
+        self.lane.nacked(error);
         self.group.nacked(&self.contents, error);
     }
 }

@@ -23,10 +23,12 @@ use weir_event::EventBatch;
 use crate::backoff::Backoff;
 use crate::channel::{AppendError, Backlog, Channel, ChannelError, Cursor, Position, ReadChunk, ReadLimit};
 use crate::clock::now_ms;
-use crate::delivery::{AckToken, Contents, Delivery, DeliveryError, LaneNacks};
+use crate::delivery::{AckToken, Contents, Delivery, DeliveryError};
+use crate::lane_account::LaneAccount;
 use crate::ledger::SinkLedger;
 use crate::outlet::oldest_ms;
 use crate::receipt::{Receipt, ReceiptFailure};
+use crate::seat::{Homes, Seat};
 use crate::stored::StoredBatch;
 
 /// A sink group of a channel.
@@ -44,6 +46,7 @@ pub struct Group {
 struct State {
     cursor: Box<dyn Cursor>,
     partitions: BTreeMap<u32, Partition>,
+    homes: Homes,
     /// Ranges that came back, by partition and offset.
     retry: VecDeque<(u32, Range<u64>)>,
     /// Partitions whose ranges could not be read again: they wait, so that the others go on.
@@ -99,6 +102,7 @@ impl Group {
         let state = State {
             cursor,
             partitions: BTreeMap::new(),
+            homes: Homes::default(),
             retry: VecDeque::new(),
             aside: BTreeMap::new(),
             stays: 0,
@@ -169,9 +173,10 @@ impl Group {
         partitions.flat_map(|p| p.outstanding.values()).filter(|out| !out.acked).map(|out| out.bytes).sum()
     }
 
-    /// Whether sinks should finish what they hold because partitions are about to be taken away.
-    pub(crate) fn is_in_a_hurry(&self) -> bool {
-        self.state.lock().cursor.is_in_a_hurry()
+    /// Whether a lane should finish what it holds because partitions of its own are about to be taken away.
+    pub(crate) fn is_in_a_hurry(&self, seat: Seat) -> bool {
+        let state = self.state.lock();
+        state.cursor.leaving().into_iter().any(|partition| state.homes.is_for(partition, seat))
     }
 
     /// The two things a lane sleeps on: new events, and ranges that came back.
@@ -179,24 +184,26 @@ impl Group {
         (self.state.lock().cursor.wakeup(), self.wakeup.clone())
     }
 
-    /// When to look again for ranges that came back, though nothing else happens; `None` if there are none.
-    pub(crate) fn retry_at(&self) -> Option<Instant> {
+    /// When a lane is to look again for ranges that came back, though nothing else happens; `None` if there are none.
+    pub(crate) fn retry_at(&self, seat: Seat) -> Option<Instant> {
         let state = self.state.lock();
+        let own = state.retry.iter().filter(|(partition, _)| state.homes.is_for(*partition, seat));
         let at = |(partition, _): &(u32, Range<u64>)| state.aside.get(partition).map(|aside| aside.until);
-        state.retry.iter().map(|range| at(range).unwrap_or_else(Instant::now)).min()
+        own.map(|range| at(range).unwrap_or_else(Instant::now)).min()
     }
 
-    /// The next delivery: first what must be tried again, then what is new; `None` if there is nothing now.
+    /// The next delivery for a lane: first what must be tried again, then what is new; `None` if there is nothing now.
     ///
     /// # Errors
     /// [`ChannelError`] if the channel cannot be read; nothing moved. Of several partitions, one whose ranges cannot be
     /// read again waits instead, and says so in the ledger.
-    pub fn next(self: &Arc<Self>, limit: ReadLimit, lane: &Arc<LaneNacks>) -> Result<Option<Delivery>, ChannelError> {
+    pub fn next(self: &Arc<Self>, limit: ReadLimit, lane: &Arc<LaneAccount>) -> Result<Option<Delivery>, ChannelError> {
         let mut state = self.state.lock();
         state.forget_taken_away();
-        let (chunk, repeated) = match self.next_again(&mut state, limit)? {
+        let seat = lane.seat();
+        let (chunk, repeated) = match self.next_again(&mut state, limit, seat)? {
             Some(chunk) => (chunk, true),
-            None => match state.cursor.read(limit)? {
+            None => match state.read(limit, seat)? {
                 Some(chunk) => {
                     let partition = state.partition(chunk.partition);
                     let bodies: usize = chunk.batches.iter().map(EventBatch::body_bytes).sum();
@@ -229,9 +236,11 @@ impl Group {
 
     /// The first range that came back and is due. One attempt at most is in vain, for an attempt takes its time and holds
     /// everybody up meanwhile.
-    fn next_again(&self, state: &mut State, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {
+    fn next_again(&self, state: &mut State, limit: ReadLimit, seat: Seat) -> Result<Option<ReadChunk>, ChannelError> {
         let now = Instant::now();
-        let is_due = |(partition, _): &(u32, Range<u64>)| state.aside.get(partition).is_none_or(|at| at.until <= now);
+        let is_due = |(partition, _): &(u32, Range<u64>)| {
+            state.homes.is_for(*partition, seat) && state.aside.get(partition).is_none_or(|at| at.until <= now)
+        };
         let Some(at) = state.retry.iter().position(is_due) else { return Ok(None) };
         let (partition, range) = state.retry[at].clone();
         match state.cursor.read_again(partition, range.clone(), limit) {
@@ -329,6 +338,19 @@ fn append_in_parts(channel: &dyn Channel, batch: &EventBatch, receipt: &Receipt)
 }
 
 impl State {
+    /// Reads on for a lane.
+    fn read(&mut self, limit: ReadLimit, seat: Seat) -> Result<Option<ReadChunk>, ChannelError> {
+        if seat.lanes < 2 {
+            return self.cursor.read(limit);
+        }
+        let homes = &self.homes;
+        let chunk = self.cursor.read_of(limit, &|partition| homes.is_for(partition, seat))?;
+        if let Some(chunk) = &chunk {
+            self.homes.settle(chunk.partition, seat);
+        }
+        Ok(chunk)
+    }
+
     /// The partition, whose stay begins now if it is not here yet.
     fn partition(&mut self, partition: u32) -> &mut Partition {
         self.partitions.entry(partition).or_insert_with(|| {
@@ -342,6 +364,7 @@ impl State {
         for partition in self.cursor.taken_away() {
             self.partitions.remove(&partition);
             self.aside.remove(&partition);
+            self.homes.forget(partition);
             self.retry.retain(|(other, _)| *other != partition);
         }
     }

@@ -17,6 +17,7 @@ use crate::receipt::ReceiptTicket;
 struct Script {
     chunks: VecDeque<(u32, Range<u64>)>,
     taken_away: Vec<u32>,
+    leaving: Vec<u32>,
     released: Vec<(u32, u64)>,
     partitions: u32,
     /// Partitions that cannot be read a second time.
@@ -70,8 +71,16 @@ impl Cursor for Scripted {
     fn taken_away(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.0.lock().taken_away)
     }
-    fn read(&mut self, _: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {
-        Ok(self.0.lock().chunks.pop_front().map(|(partition, range)| chunk(partition, range)))
+    fn leaving(&self) -> Vec<u32> {
+        self.0.lock().leaving.clone()
+    }
+    fn read(&mut self, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {
+        self.read_of(limit, &|_| true)
+    }
+    fn read_of(&mut self, _: ReadLimit, is_wanted: &dyn Fn(u32) -> bool) -> Result<Option<ReadChunk>, ChannelError> {
+        let mut script = self.0.lock();
+        let at = script.chunks.iter().position(|(partition, _)| is_wanted(*partition));
+        Ok(at.and_then(|at| script.chunks.remove(at)).map(|(partition, range)| chunk(partition, range)))
     }
     fn read_again(&mut self, partition: u32, range: Range<u64>, _: ReadLimit) -> Result<ReadChunk, ChannelError> {
         match self.0.lock().dead.contains(&partition) {
@@ -151,7 +160,7 @@ fn a_partition_that_cannot_be_read_again_waits_alone() {
     let mut found = Vec::new();
     while found.len() < 4 {
         assert!(Instant::now() < deadline, "{found:?}");
-        assert!(group.retry_at().is_some());
+        assert!(group.retry_at(Seat::default()).is_some());
         if let Some(delivery) = next(&group) {
             found.push((delivery.ack.partition(), delivery.ack.range()));
             delivery.ack.ack();
@@ -168,7 +177,7 @@ fn a_partition_that_cannot_be_read_again_waits_alone() {
         }
     }
     assert_eq!(channel.0.lock().released.last(), Some(&(0, 20)));
-    assert_eq!(group.retry_at(), None);
+    assert_eq!(group.retry_at(Seat::default()), None);
 }
 
 /// Scenario: a channel of one partition cannot read a range again.
@@ -184,4 +193,44 @@ fn a_channel_of_one_partition_says_so_itself() {
     channel.0.lock().dead.clear();
     next(&group).expect("again").ack.ack();
     assert_eq!(channel.0.lock().released, vec![(0, 10)]);
+}
+
+/// Scenario: two lanes of a sink that keeps partitions; one sits on its deliveries, one of which came back. Then a partition
+/// is about to leave, goes, and comes back.
+/// Guarantees: the other lane gets everything of its own partitions and nothing else, is not told to hurry or to look for
+/// what is not its own; a partition that went has no lane any more, and goes to the one with fewer.
+#[test]
+fn lanes_that_keep_partitions_do_not_meet() {
+    let channel = Scripted::default();
+    channel.0.lock().partitions = 4;
+    channel.0.lock().chunks.extend([(0, 0..10), (1, 0..10), (2, 0..10), (0, 10..20), (1, 10..20), (3, 0..10)]);
+    let group = open(&channel);
+    let [slow, quick] = [0, 1].map(|index| Arc::new(LaneAccount::new(Seat { index, lanes: 2 })));
+    let next = |lane| group.next(ReadLimit::events(1 << 20), lane).expect("the channel works");
+    let of = |delivery: &Delivery| (delivery.ack.partition(), delivery.ack.range());
+    let stuck = next(&slow).expect("the first");
+    assert_eq!(of(&stuck), (0, 0..10));
+    let mut found = Vec::new();
+    while let Some(delivery) = next(&quick) {
+        found.push(of(&delivery));
+        delivery.ack.ack();
+    }
+    assert_eq!(found, [(1, 0..10), (2, 0..10), (1, 10..20)], "3 is for the lane with fewer once it has time");
+    let second = next(&slow).expect("its own");
+    assert_eq!(of(&second), (0, 10..20));
+    drop(stuck.ack);
+    assert_eq!((slow.nacks(), quick.nacks(), quick.settled_events()), (1, 0, 30));
+    assert!(group.retry_at(slow.seat()).is_some() && group.retry_at(quick.seat()).is_none());
+    assert!(next(&quick).is_none(), "what came back is for the lane that had it");
+    let (again, third) = (next(&slow).expect("again"), next(&slow).expect("it has fewer"));
+    assert_eq!([of(&again), of(&third)], [(0, 0..10), (3, 0..10)]);
+    channel.0.lock().leaving.push(2);
+    assert!(group.is_in_a_hurry(quick.seat()) && !group.is_in_a_hurry(slow.seat()));
+    let mut script = channel.0.lock();
+    script.leaving.clear();
+    script.taken_away.extend([2, 1]);
+    script.chunks.push_back((2, 0..10));
+    drop(script);
+    assert!(next(&slow).is_none());
+    assert_eq!(next(&quick).as_ref().map(of), Some((2, 0..10)));
 }

@@ -245,11 +245,6 @@ impl SinkLedger {
         *self.last_failure.lock() = None;
     }
 
-    /// Events that are done with, whatever became of them.
-    pub(crate) fn settled_events(&self) -> u64 {
-        self.delivered.load(Relaxed) + self.dead_lettered.load(Relaxed) + self.dropped.total()
-    }
-
     pub(crate) fn retried(&self) {
         self.retries.fetch_add(1, Relaxed);
     }

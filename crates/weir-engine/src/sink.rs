@@ -22,6 +22,12 @@ pub trait SinkSpec: Send + Sync {
         Form::Events
     }
 
+    /// Whether all events of a partition go through the same one of its lanes, as long as the partition is here. Else any
+    /// lane takes what comes next.
+    fn keeps_partitions(&self) -> bool {
+        false
+    }
+
     /// Opens the destination and returns the lanes of the sink. What an earlier run left half done is put right here.
     ///
     /// # Errors

@@ -8,8 +8,9 @@ use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::channel::ReadLimit;
-use crate::delivery::{DeliveryError, LaneNacks};
+use crate::delivery::DeliveryError;
 use crate::group::Group;
+use crate::lane_account::LaneAccount;
 use crate::sink::{FlushReason, Sink};
 use crate::stop::StopSignal;
 
@@ -28,8 +29,8 @@ pub(crate) struct SinkLane {
     pub(crate) limit: ReadLimit,
     /// Given when no more events will come: deliver what is there, finish, end.
     pub(crate) drain: StopSignal,
-    /// Deliveries of this lane that came back.
-    pub(crate) nacks: Arc<LaneNacks>,
+    /// Where it sits, and what became of its deliveries.
+    pub(crate) account: Arc<LaneAccount>,
 }
 
 impl SinkLane {
@@ -48,17 +49,17 @@ impl SinkLane {
             fresh.as_mut().enable();
             returned.as_mut().enable();
             let step = self.step().await;
-            let nacks_now = self.nacks.count();
+            let nacks_now = self.account.nacks();
             match step {
                 Err(error) => {
-                    (nacks, settled) = (nacks_now, self.group.ledger().settled_events());
+                    (nacks, settled) = (nacks_now, self.account.settled_events());
                     self.back_off(&error, &mut backoff, &mut random).await;
                 }
                 Ok(_) if nacks_now > nacks => {
                     // A delivery came back after `deliver` had returned.
-                    (nacks, settled) = (nacks_now, self.group.ledger().settled_events());
+                    (nacks, settled) = (nacks_now, self.account.settled_events());
                     let message = self.group.ledger().last_failure().unwrap_or_else(|| "delivery came back".into());
-                    let error = match self.nacks.take_fatal() {
+                    let error = match self.account.take_fatal() {
                         true => DeliveryError::Fatal { message, source: None },
                         false => DeliveryError::Retry { message, after: None, source: None },
                     };
@@ -66,7 +67,7 @@ impl SinkLane {
                 }
                 // To take a delivery in is no success yet: a sink that gathers takes many before it fails again.
                 Ok(true) => {
-                    if backoff.failures() > 0 && self.group.ledger().settled_events() > settled {
+                    if backoff.failures() > 0 && self.account.settled_events() > settled {
                         backoff.reset();
                     }
                 }
@@ -77,7 +78,7 @@ impl SinkLane {
                     // A delivery is still out: with a sibling, on its way to the dead letter channel, or to be read again.
                     tokio::select! {
                         () = returned => {}
-                        () = wait_until(self.group.retry_at()) => {}
+                        () = wait_until(self.group.retry_at(self.account.seat())) => {}
                         () = wait_until(self.drain.deadline()) => {}
                     }
                 }
@@ -88,7 +89,7 @@ impl SinkLane {
                         () = returned => {}
                         () = self.drain.given() => {}
                         () = wait_until(timer) => {}
-                        () = wait_until(self.group.retry_at()) => {}
+                        () = wait_until(self.group.retry_at(self.account.seat())) => {}
                     }
                 }
             }
@@ -104,14 +105,14 @@ impl SinkLane {
         if self.sink.wake_at().is_some_and(|at| at <= Instant::now()) {
             self.sink.flush(FlushReason::Timer).await?;
         }
-        if self.group.is_in_a_hurry() {
+        if self.group.is_in_a_hurry(self.account.seat()) {
             self.sink.flush(FlushReason::Handover).await?;
         }
         if self.drain.is_given() && self.group.channel().is_shared() {
             // Others fill it without end, and have what is left.
             return Ok(false);
         }
-        let next = self.group.next(self.limit, &self.nacks);
+        let next = self.group.next(self.limit, &self.account);
         let next = next.map_err(|error| DeliveryError::retry("channel cannot be read", error))?;
         let usage = self.group.channel().usage();
         // What sinks hold of a shared channel does not fill it: it is full for those who write to it.

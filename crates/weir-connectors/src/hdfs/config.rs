@@ -14,7 +14,7 @@ use weir_hdfs::{CreateOptions, Faults, FileSystem};
 use super::alone::Alone;
 use super::connect::{CLIENT_WINDOW_BYTES, Connection, Place};
 use super::store::{Hdfs, HdfsOptions};
-use crate::kafka::runtime::IoThread;
+use crate::io_thread::IoThread;
 use crate::tree::file::Counts;
 use crate::tree::lane::{Clock, TreeSink};
 use crate::tree::options::{self, DAY_MS, Names, TreeSpec};
@@ -126,6 +126,12 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
             "32",
             "Most files open at a time; for another one, that which was not written for longest is finished. Each takes up to 2.5 MiB of memory while its blocks are on their way.",
         ),
+        OptionSpec::defaulted(
+            "lanes",
+            Kind::Count { min: 1, max: 64 },
+            "4",
+            "Threads that write, on a channel that agents share (Kafka). Each partition belongs to one of them, so a DataNode that stands still stops the partitions of the threads whose files are on it, until write_timeout, and no others. open_files_max is shared out evenly. A channel of this agent alone has one partition, and gets one thread.",
+        ),
         OptionSpec::unset(
             "sync_interval",
             Kind::Duration { min_ms: 100, max_ms: DAY_MS },
@@ -171,6 +177,7 @@ pub(super) struct HdfsSpec {
     create: CreateOptions,
     sync_interval: Option<Duration>,
     complete_after: Option<Duration>,
+    lanes: usize,
 }
 
 impl HdfsSpec {
@@ -205,18 +212,31 @@ impl HdfsSpec {
             );
             return None;
         }
-        Some(Self { tree: tree?, connection: connection?, create, sync_interval, complete_after })
+        Some(Self {
+            tree: tree?,
+            connection: connection?,
+            create,
+            sync_interval,
+            complete_after,
+            lanes: options.count("lanes") as usize,
+        })
     }
 
-    /// Opens the sink with a clock of the caller's, on `file_system`.
+    /// How many lanes there are: as many as can have files open, and one for each partition at most.
+    fn lanes(&self, context: &SinkContext) -> usize {
+        if context.channel_is_shared { self.lanes.min(self.tree.lane.open_files_max) } else { 1 }
+    }
+
+    /// Opens a lane with a clock of the caller's, on `file_system`.
     pub(super) fn open(
         &self,
         context: &SinkContext,
         file_system: Arc<dyn FileSystem>,
-        io: IoThread,
+        io: Arc<IoThread>,
         clock: Clock,
     ) -> Result<TreeSink<Hdfs>, StartError> {
         let mut tree = self.tree.clone();
+        tree.lane.open_files_max /= self.lanes(context);
         tree.lane.waits_for_names = true;
         (tree.lane.complete_after, tree.lane.sync_interval) = (self.complete_after, self.sync_interval);
         // Which agent wrote a file is part of its name, and of nothing that is compared.
@@ -293,21 +313,30 @@ impl HdfsSpec {
 
 impl SinkSpec for HdfsSpec {
     fn memory_bytes(&self) -> u64 {
-        self.tree.memory_bytes() + self.tree.lane.open_files_max as u64 * u64::from(CLIENT_WINDOW_BYTES)
+        // The files are shared out, the encoders are not.
+        let encoders = (self.lanes as u64 - 1) * self.tree.lane.format.encoder_bytes();
+        self.tree.memory_bytes() + encoders + self.tree.lane.open_files_max as u64 * u64::from(CLIENT_WINDOW_BYTES)
     }
 
-    /// One lane: a directory has one file per partition at a time, or the names would claim what they do not hold.
+    /// A directory has one file per partition at a time, or the names would claim what they do not hold.
+    fn keeps_partitions(&self) -> bool {
+        true
+    }
+
     fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
         self.check_sharing(context)?;
         let failed = |error| StartError::new(format!("sink {}: no thread for its client", context.name), error);
-        let io = IoThread::start(&context.name).map_err(failed)?;
+        let io = Arc::new(IoThread::start(&context.name).map_err(failed)?);
         let counted = context.faults.clone();
         let faults = Faults::new(move |kind| counted.add(kind, 1));
         let file_system = self.connection.file_system(&context.name, &io, faults)?;
         let root = self.tree.template.root().to_string_lossy();
-        let alone = Alone::claim(context, &root, &self.tree.lane.style.prefix)?;
-        let mut sink = self.open(context, file_system, io, Box::new(Instant::now))?;
-        sink.store.keep_alone(alone);
-        Ok(vec![Box::new(sink)])
+        let alone = Arc::new(Alone::claim(context, &root, &self.tree.lane.style.prefix)?);
+        let lane = |_| {
+            let mut lane = self.open(context, file_system.clone(), io.clone(), Box::new(Instant::now))?;
+            lane.store.keep_alone(alone.clone());
+            Ok(Box::new(lane) as Box<dyn Sink>)
+        };
+        (0..self.lanes(context)).map(lane).collect()
     }
 }

@@ -12,7 +12,7 @@ use weir_hdfs::configuration::{Cluster, Properties, Transport};
 use weir_hdfs::webhdfs::Authentication;
 use weir_hdfs::{Fallback, Faults, FileSystem, LocalFileSystem, NativeHdfs, NativeOptions, WebHdfs, WebHdfsOptions};
 
-use crate::kafka::runtime::IoThread;
+use crate::io_thread::IoThread;
 
 /// How much of a file may wait or be under way: at 100 MB/s a fiftieth of a second, more than a pipeline of three takes.
 pub(super) const CLIENT_WINDOW_BYTES: u32 = 2 << 20;

@@ -12,7 +12,7 @@ use weir_hdfs::{CreateOptions, FileSystem, FileWriter, HdfsError, HdfsErrorKind}
 
 use super::alone::Alone;
 use super::complete;
-use crate::kafka::runtime::IoThread;
+use crate::io_thread::IoThread;
 use crate::tree::name::InProgress;
 use crate::tree::store::{Published, Ready, Store, StoreError};
 
@@ -51,7 +51,7 @@ impl HdfsOptions {
 pub(super) struct Hdfs {
     options: HdfsOptions,
     file_system: Arc<dyn FileSystem>,
-    /// Tells this run of this sink from all others.
+    /// Tells this run of this lane from all others.
     life: String,
     /// Number of stays and files so far: no name comes twice.
     count: u64,
@@ -61,10 +61,10 @@ pub(super) struct Hdfs {
     folders: HashSet<PathBuf>,
     /// Directories that somebody is going to complete, and when their time ends.
     expected: HashSet<(PathBuf, i64)>,
-    /// No other sink does the same; tests may do without.
-    alone: Option<Alone>,
+    /// No other sink does the same; all lanes hold it, tests may do without.
+    alone: Option<Arc<Alone>>,
     /// After the file system, whose tasks run on it.
-    io: IoThread,
+    io: Arc<IoThread>,
 }
 
 /// A file in progress.
@@ -78,14 +78,14 @@ pub(super) struct HdfsFile {
 }
 
 impl Hdfs {
-    pub(super) fn new(options: HdfsOptions, file_system: Arc<dyn FileSystem>, io: IoThread) -> Self {
+    pub(super) fn new(options: HdfsOptions, file_system: Arc<dyn FileSystem>, io: Arc<IoThread>) -> Self {
         let life = format!("{}.{}.{:016x}", options.agent, options.sink, fastrand::u64(..));
         let (stays, folders, expected) = Default::default();
         Self { options, file_system, life, count: 0, stays, folders, expected, alone: None, io }
     }
 
-    /// Gives `alone` back when this is dropped.
-    pub(super) fn keep_alone(&mut self, alone: Alone) {
+    /// Gives `alone` back when this is dropped, and all others who hold it.
+    pub(super) fn keep_alone(&mut self, alone: Arc<Alone>) {
         self.alone = Some(alone);
     }
 

@@ -15,7 +15,7 @@ use weir_hdfs::LocalFileSystem;
 use super::complete::MARKER;
 use super::config::{HdfsSpec, SPEC};
 use super::store::Hdfs;
-use crate::kafka::runtime::IoThread;
+use crate::io_thread::IoThread;
 use crate::tree::rig::{ARRIVAL_MS, Files, Run, TestChannel, events, read_files, two_hosts};
 
 /// Checked options, from the text of a section.
@@ -49,7 +49,7 @@ impl Rig {
     fn start_in(channel: &Arc<TestChannel>, path: &str, options: &str) -> Run<Hdfs> {
         let spec = spec(&format!("path = 'file://{path}'\n{options}"));
         let spec = spec.unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
-        let io = IoThread::start("test-hdfs").expect("a thread");
+        let io = Arc::new(IoThread::start("test-hdfs").expect("a thread"));
         let open = |context: &_| spec.open(context, Arc::new(LocalFileSystem::new("/")), io, Box::new(Instant::now));
         Run::start(channel, open).unwrap_or_else(|error| panic!("{error}"))
     }

@@ -1,4 +1,4 @@
-//! The lane: deliveries to files, files to acknowledgements.
+//! A lane: deliveries to files, files to acknowledgements.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -36,7 +36,7 @@ pub(crate) struct LaneOptions {
     pub(crate) style: FileStyle,
     /// What files hold.
     pub(crate) format: Format,
-    /// Most files open at a time.
+    /// Most files that the lane has open at a time.
     pub(crate) open_files_max: usize,
     /// Whether deliveries wait until their files have their names even on a channel that forgets: what is stored before
     /// that cannot be kept.
@@ -70,7 +70,7 @@ struct Write<'a> {
     now: Instant,
 }
 
-/// The one lane of a sink that writes files.
+/// A lane of a sink that writes files. No other lane of the sink gets events of its partitions.
 pub(crate) struct TreeSink<S: Store> {
     name: String,
     pub(crate) store: S,

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use weir_codec::record_batch::{Encoder, EncoderOptions};
-use weir_connectors::kafka::runtime::IoThread;
+use weir_connectors::io_thread::IoThread;
 use weir_connectors::registry;
 use weir_event::EventBatch;
 use weir_kafka::fake::{ApiKey, FakeCluster, Step};

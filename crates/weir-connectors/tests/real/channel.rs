@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
-use weir_connectors::kafka::runtime::IoThread;
+use weir_connectors::io_thread::IoThread;
 use weir_connectors::registry;
 use weir_kafka::{Cluster, ClusterOptions, OffsetAt, Place};
 use weir_servers::kafka::{self, Version};

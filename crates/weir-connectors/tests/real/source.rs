@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use weir_codec::record_batch::{Compression, Encoder, EncoderOptions};
 use weir_config::{Diagnostics, Document};
-use weir_connectors::kafka::runtime::IoThread;
+use weir_connectors::io_thread::IoThread;
 use weir_connectors::registry;
 use weir_engine::channel::{AppendError, Channel, ChannelError, ChannelUsage, Cursor};
 use weir_engine::ledger::SourceLedger;

@@ -15,9 +15,11 @@ use super::watch::Watch;
 use crate::chain;
 use crate::channel::{Channel, Position, ReadLimit};
 use crate::group::Group;
+use crate::lane_account::LaneAccount;
 use crate::ledger::{SinkLedger, SourceLedger};
 use crate::outlet::Outlet;
 use crate::registry::ChannelContext;
+use crate::seat::Seat;
 use crate::selector::{Route, Selector};
 use crate::sink::{Sink, SinkContext, SinkSpec};
 use crate::sink_lane::SinkLane;
@@ -107,6 +109,8 @@ impl Agent {
             true => (&self.drain_dead_letters, &mut self.dead_letter_threads),
             false => (&self.drain, &mut self.sink_threads),
         };
+        // One of one takes every partition.
+        let seats = if sink.spec.keeps_partitions() { lanes.len() as u32 } else { 1 };
         for (index, running) in lanes.into_iter().enumerate() {
             let lane = SinkLane {
                 name: sink.name.clone(),
@@ -114,7 +118,7 @@ impl Agent {
                 group: group.clone(),
                 limit: ReadLimit { bytes_max: sink.options.bytes("batch_bytes") as usize, form: sink.spec.form() },
                 drain: drain.clone(),
-                nacks: Arc::default(),
+                account: Arc::new(LaneAccount::new(Seat { index: index as u32, lanes: seats })),
             };
             threads.push(spawn(&format!("{}-{index}", sink.name), async move || lane.run().await)?);
         }

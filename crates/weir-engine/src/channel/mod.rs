@@ -86,9 +86,9 @@ pub trait Cursor: Send {
         Vec::new()
     }
 
-    /// Whether partitions are about to be taken away, so that sinks should finish and acknowledge what they hold.
-    fn is_in_a_hurry(&self) -> bool {
-        false
+    /// Partitions that are about to be taken away and of which something is out: sinks should finish and acknowledge it.
+    fn leaving(&self) -> Vec<u32> {
+        Vec::new()
     }
 
     /// Reads on: whole batches, at most `limit` but at least one if there is any; `None` if there is nothing now.
@@ -97,6 +97,23 @@ pub trait Cursor: Send {
     /// # Errors
     /// [`ChannelError`]; the cursor has not moved.
     fn read(&mut self, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError>;
+
+    /// The same, of partitions for which `is_wanted` holds only. A channel of several partitions has its own; this one is
+    /// for those of one.
+    ///
+    /// # Errors
+    /// As [`Cursor::read`].
+    fn read_of(
+        &mut self,
+        limit: ReadLimit,
+        is_wanted: &dyn Fn(u32) -> bool,
+    ) -> Result<Option<ReadChunk>, ChannelError> {
+        if self.positions().iter().any(|position| is_wanted(position.channel.partition)) {
+            self.read(limit)
+        } else {
+            Ok(None)
+        }
+    }
 
     /// Reads `range` of `partition` again, for a second delivery. May return less than the range, from its start;
     /// the remainder of a range that is not there any more is reported in [`ReadChunk::lost`]. Everything of the group

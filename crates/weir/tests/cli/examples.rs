@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use weir_connectors::kafka::runtime::IoThread;
+use weir_connectors::io_thread::IoThread;
 use weir_kafka::fake::FakeCluster;
 
 use crate::components::types;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
-use weir_connectors::kafka::runtime::IoThread;
+use weir_connectors::io_thread::IoThread;
 use weir_kafka::fake::FakeCluster;
 
 use crate::support::{Done, Running, done, eventually, folder, status, weir, write};

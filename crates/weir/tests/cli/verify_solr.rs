@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use weir_connectors::kafka::runtime::IoThread;
+use weir_connectors::io_thread::IoThread;
 use weir_kafka::fake::FakeCluster;
 use weir_solr::fake::{FakeSolr, Step};
 

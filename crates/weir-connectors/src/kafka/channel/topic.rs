@@ -15,7 +15,7 @@ use super::health::Troubles;
 use super::reach::{Ready, reach};
 use super::reader::{self, Membership, Opening};
 use super::writer::{self, Room, Writer};
-use crate::kafka::runtime::IoThread;
+use crate::io_thread::IoThread;
 
 /// How long the end of the channel waits for what is in flight, and for each group to commit and leave. Sources have
 /// waited for their receipts before, and sinks have finished, so this is for a last round trip.

@@ -19,7 +19,7 @@ use super::driver::Driver;
 use super::pace::Pace;
 use super::unpack::{From, Unpacker, offset_of};
 use super::work::{Event, Failure, Open, Outcome, Report, Work};
-use crate::kafka::runtime::IoThread;
+use crate::io_thread::IoThread;
 
 /// Makes the lanes. The first brings the driver with it, and starts it.
 pub(super) fn start(name: &str, spec: &KafkaSourceSpec) -> Result<Vec<Box<dyn Source>>, StartError> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use weir_config::{AgentConfig, ComponentConfig, ComponentKind, Diagnostics};
 use weir_connectors::hdfs::hdfs_tree;
+use weir_connectors::io_thread::IoThread;
 use weir_connectors::kafka::connection::ConnectionSpec;
-use weir_connectors::kafka::runtime::IoThread;
 use weir_connectors::solr::solr_client;
 use weir_engine::source::StartError;
 use weir_kafka::ClusterOptions;

@@ -12,7 +12,7 @@ use weir_kafka::{Cluster, FetchError, FetchOptions, Fetched, FetchedBatch, Fetch
 
 use super::starts::Whereabouts;
 use super::stay::end_of;
-use crate::kafka::runtime::IoThread;
+use crate::io_thread::IoThread;
 
 /// How long a broker waits for records that are not there: they are, unless they were deleted.
 const WAIT: Duration = Duration::from_millis(10);

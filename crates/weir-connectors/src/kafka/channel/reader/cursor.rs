@@ -169,14 +169,22 @@ impl Cursor for KafkaCursor {
         gone
     }
 
-    fn is_in_a_hurry(&self) -> bool {
-        self.shared.with(|state| state.is_in_a_hurry())
+    fn leaving(&self) -> Vec<u32> {
+        self.shared.with(|state| state.leaving().collect())
     }
 
     fn read(&mut self, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {
+        self.read_of(limit, &|_| true)
+    }
+
+    fn read_of(
+        &mut self,
+        limit: ReadLimit,
+        is_wanted: &dyn Fn(u32) -> bool,
+    ) -> Result<Option<ReadChunk>, ChannelError> {
         let stored = self.wants_stored(limit.form);
         loop {
-            let Some(run) = self.shared.with(|state| state.next_run(limit.bytes_max, stored)) else {
+            let Some(run) = self.shared.with(|state| state.next_run(limit.bytes_max, stored, is_wanted)) else {
                 return Ok(None);
             };
             let out = self.read_out(&run.entries, run.from, run.partition, stored);

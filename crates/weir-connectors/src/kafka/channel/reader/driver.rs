@@ -166,7 +166,7 @@ impl Driver {
             }
         });
         let shared = self.shared.clone();
-        while shared.with(|state| state.is_in_a_hurry()) && self.closing.is_none() {
+        while shared.with(|state| state.leaving().next().is_some()) && self.closing.is_none() {
             shared.lanes.notify_waiters();
             tokio::select! {
                 () = shared.driver.notified() => {}

@@ -1,5 +1,6 @@
 //! [`Intake`]: from the fetcher into the buffer, as far as there is room.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use weir_engine::clock::now_ms;
 use weir_kafka::{FetchError, Fetched, Fetcher};
 
 use super::shared::Shared;
+use super::stay::Stay;
 use crate::kafka::channel::health::Troubles;
 
 /// How long a partition rests after a fault of its contents or a refusal: a person or another replica may mend it, and
@@ -25,7 +27,8 @@ pub(super) struct Intake {
     pub(super) troubles: Arc<Troubles>,
     /// Most bytes to hold.
     pub(super) memory_bytes: usize,
-    pub(super) paused: bool,
+    /// Partitions that are not fetched now.
+    pub(super) paused: BTreeSet<u32>,
     /// Partitions whose position the topic does not have; up to where it is what was read, if that is known.
     pub(super) astray: Vec<(u32, Option<u64>)>,
 }
@@ -97,11 +100,12 @@ impl Intake {
         });
         let Some(offset) = fetched.and_then(|offset| i64::try_from(offset).ok()) else { return };
         self.fetcher.assign(&self.topic, partition.cast_signed(), offset);
-        self.fetcher.set_paused(&self.topic, partition.cast_signed(), self.paused);
+        self.fetcher.set_paused(&self.topic, partition.cast_signed(), self.paused.contains(&partition));
     }
 
     pub(super) fn unassign(&mut self, partition: u32) {
         self.fetcher.unassign(&self.topic, partition.cast_signed());
+        self.paused.remove(&partition);
         self.troubles.clear(&about(partition));
     }
 
@@ -116,19 +120,29 @@ impl Intake {
         rested.into_iter().for_each(|partition| self.assign(partition));
     }
 
-    /// Pauses and resumes by what is buffered.
+    /// Pauses and resumes by what is buffered. A partition may have as much as is free: one alone gets half of the memory,
+    /// and some that nobody takes leave as much as each of them has to the others (the dynamic threshold of switches with
+    /// shared memory, Choudhury and Hahne 1998).
     fn credit(&mut self) {
-        let (bytes, partitions) =
-            self.shared.with(|state| (state.buffered_bytes, state.stays.keys().copied().collect::<Vec<_>>()));
-        let limit = if self.paused { RESUME_PERCENT } else { PAUSE_PERCENT };
-        let paused = bytes > self.memory_bytes / 100 * limit;
-        if paused == self.paused {
-            return;
-        }
-        debug!(bytes, paused, "fetching");
-        self.paused = paused;
-        for partition in partitions {
-            self.fetcher.set_paused(&self.topic, partition.cast_signed(), paused);
+        let limit = self.memory_bytes / 100 * PAUSE_PERCENT;
+        let changed = self.shared.with(|state| {
+            let free = limit.saturating_sub(state.buffered_bytes);
+            let turns = |(partition, stay): (&u32, &Stay)| {
+                let is_paused = self.paused.contains(partition);
+                let most = if is_paused { free / PAUSE_PERCENT * RESUME_PERCENT } else { free };
+                let pauses = free == 0 || stay.buffered_bytes() > most;
+                (pauses != is_paused).then_some((*partition, pauses))
+            };
+            state.stays.iter().filter_map(turns).collect::<Vec<_>>()
+        });
+        for (partition, pauses) in changed {
+            debug!(partition, pauses, "fetching");
+            if pauses {
+                self.paused.insert(partition)
+            } else {
+                self.paused.remove(&partition)
+            };
+            self.fetcher.set_paused(&self.topic, partition.cast_signed(), pauses);
         }
     }
 }

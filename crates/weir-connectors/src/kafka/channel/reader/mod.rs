@@ -34,9 +34,9 @@ use self::shared::Shared;
 use self::starts::Whereabouts;
 use super::health::Troubles;
 use super::reach::Ready;
+use crate::io_thread::IoThread;
 use crate::kafka::consume::ConsumeSpec;
 use crate::kafka::record::RecordSpec;
-use crate::kafka::runtime::IoThread;
 
 /// Name of the sink group whose consumer group is the one configured.
 const DEFAULT_GROUP: &str = "default";
@@ -158,7 +158,7 @@ pub(super) fn open(
             shared: shared.clone(),
             troubles: opening.troubles.clone(),
             memory_bytes: read.fetch_memory,
-            paused: false,
+            paused: BTreeSet::new(),
             astray: Vec::new(),
         },
         commands: inbox,

@@ -94,11 +94,11 @@ impl State {
         true
     }
 
-    /// The next run of the next partition that has one.
-    pub(super) fn next_run(&mut self, bytes_max: usize, plain: bool) -> Option<Run> {
+    /// The next run of the next wanted partition that has one.
+    pub(super) fn next_run(&mut self, bytes_max: usize, plain: bool, is_wanted: &dyn Fn(u32) -> bool) -> Option<Run> {
         let turn = self.turn;
         let later = self.stays.range(turn.saturating_add(1)..).chain(self.stays.range(..=turn));
-        let open = later.filter(|(partition, _)| !self.taken_away.contains(partition));
+        let open = later.filter(|(partition, _)| !self.taken_away.contains(partition) && is_wanted(**partition));
         let run = { open }.find_map(|(partition, stay)| stay.run(*partition, bytes_max, plain))?;
         self.turn = run.partition;
         Some(run)
@@ -140,9 +140,10 @@ impl State {
         std::mem::take(&mut self.taken_away)
     }
 
-    /// Whether partitions are about to be taken away of which something is out.
-    pub(super) fn is_in_a_hurry(&self) -> bool {
-        self.stays.values().any(|stay| stay.is_leaving && stay.is_anything_out())
+    /// Partitions that are about to be taken away and of which something is out.
+    pub(super) fn leaving(&self) -> impl Iterator<Item = u32> {
+        let leaving = self.stays.iter().filter(|(_, stay)| stay.is_leaving && stay.is_anything_out());
+        leaving.map(|(partition, _)| *partition)
     }
 
     pub(super) fn positions(&self) -> Vec<Position> {
@@ -197,11 +198,11 @@ mod tests {
         if let Some(stay) = state.stays.get_mut(&1) {
             stay.push_gone(8);
         }
-        assert!(state.next_run(1, false).is_none());
+        assert!(state.next_run(1, false, &|_| true).is_none());
         state.release(1, 9);
         assert_eq!(state.positions()[1].released, 4);
         assert_eq!(state.take_taken_away(), vec![1]);
-        let run = state.next_run(1, false).expect("it may be read now");
+        let run = state.next_run(1, false, &|_| true).expect("it may be read now");
         assert_eq!((run.partition, run.from, run.stay), (1, 4, 3));
         assert_eq!(state.take(&run, 1), Some(8));
         state.release(1, 8);
@@ -216,9 +217,13 @@ mod tests {
     fn partitions_have_their_turn() {
         let mut state = state(3);
         state.stays.values_mut().for_each(|stay| stay.push_gone(5));
-        let turns: Vec<u32> = (0..6).filter_map(|_| state.next_run(1, false).map(|run| run.partition)).collect();
+        let turns: Vec<u32> =
+            (0..6).filter_map(|_| state.next_run(1, false, &|_| true).map(|run| run.partition)).collect();
         assert_eq!(turns, vec![1, 2, 0, 1, 2, 0]);
+        let wanted: Vec<u32> =
+            (0..2).filter_map(|_| state.next_run(1, false, &|at| at == 1).map(|run| run.partition)).collect();
+        assert_eq!(wanted, vec![1, 1], "others may be left out");
         state.stays.values_mut().for_each(|stay| stay.is_leaving = true);
-        assert!(!state.is_in_a_hurry(), "nothing is out");
+        assert_eq!(state.leaving().count(), 0, "nothing is out");
     }
 }

@@ -203,6 +203,11 @@ impl Stay {
         std::mem::take(&mut self.buffered_bytes)
     }
 
+    /// Bytes that were fetched and not handed out.
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.buffered_bytes
+    }
+
     /// Whether something is handed out and not released.
     pub(super) fn is_anything_out(&self) -> bool {
         self.released < self.next

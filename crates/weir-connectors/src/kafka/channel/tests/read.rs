@@ -206,33 +206,6 @@ fn parts_of_transactions_come_as_events() {
     assert_eq!(forms, vec![false, true, false]);
 }
 
-/// Scenario: nobody takes what is fetched, for many heartbeats; then somebody does.
-/// Guarantees: fetching stops at a share of the memory; the membership goes on; then everything comes, in order.
-#[test]
-fn fetching_pauses_and_heartbeats_go_on() {
-    let rig = Rig::start(1);
-    let channel = rig.open("compression = 'none'\nfetch_memory = '1 MiB'\nsession_timeout = '1 s'");
-    let mut cursor = channel.cursor("default").expect("a cursor");
-    let body = "x".repeat(1_000);
-    let bodies: Vec<&str> = vec![&body; 50];
-    let batches = 100;
-    (0..batches).for_each(|_| append(&*channel, &batch(&bodies)).expect("acknowledged"));
-    let beats = rig.beats();
-    eventually("heartbeats go on", || rig.beats() > beats + 3);
-    // Paused at 80 %, and what was underway has come: nothing more does.
-    let fetches = rig.fake.requests(ApiKey::Fetch);
-    let beats = rig.beats();
-    eventually("heartbeats go on", || rig.beats() > beats + 1);
-    assert_eq!(rig.fake.requests(ApiKey::Fetch), fetches);
-    let mut found = 0;
-    while found < batches * 50 {
-        let chunk = next(&mut *cursor);
-        assert_eq!(chunk.range.start, found as u64);
-        found += chunk.events() as usize;
-    }
-    assert_eq!(cursor.taken_away(), Vec::<u32>::new());
-}
-
 /// Scenario: retention takes events before they are read, and some that are out and come back.
 /// Guarantees: what is gone is told as lost, no more and no less, in ranges that join; the rest is delivered, and the
 /// position goes on over the loss once it is acknowledged.

@@ -16,7 +16,7 @@ use weir_testkit::agent;
 use weir_testkit::conformance::fixture::ticket;
 use weir_testkit::wait::{PATIENCE, eventually};
 
-use crate::kafka::runtime::IoThread;
+use crate::io_thread::IoThread;
 use crate::registry;
 
 pub(super) const ALL: ReadLimit = ReadLimit::events(1 << 20);

@@ -21,7 +21,7 @@ fn a_second_agent_begins_where_the_first_has_come() {
     assert_eq!((found.len(), ends.len()), (8, 4));
     let second = rig.open("session_timeout = '1 s'");
     let mut other = second.cursor("default").expect("a cursor");
-    eventually("the first is asked to finish", || one.is_in_a_hurry());
+    eventually("the first is asked to finish", || !one.leaving().is_empty());
     assert!(other.read(ALL).expect("readable").is_none());
     ends.iter().for_each(|(partition, end)| one.release(*partition, *end));
     let mut gone = Vec::new();
@@ -29,7 +29,7 @@ fn a_second_agent_begins_where_the_first_has_come() {
         gone.extend(one.taken_away());
         gone.len() == 2
     });
-    assert!(!one.is_in_a_hurry());
+    assert!(one.leaving().is_empty());
     eventually("the second has them", || gone.iter().all(|partition| other.repeats_below(*partition) == 2));
     (0..4).for_each(|_| append(&*edge, &batch(&["y"])).expect("acknowledged"));
     for _ in 0..2 {
@@ -103,7 +103,9 @@ fn the_partitions_of_a_dead_agent_go_to_the_other() {
     let (mut held_by_one, mut held_by_other) = (BTreeSet::new(), BTreeSet::new());
     eventually("six each", || {
         append(&*edge, &batch(&["x"])).expect("acknowledged");
-        one.taken_away().iter().for_each(|partition| assert!(held_by_one.remove(partition) || one.is_in_a_hurry()));
+        one.taken_away()
+            .iter()
+            .for_each(|partition| assert!(held_by_one.remove(partition) || !one.leaving().is_empty()));
         for (cursor, held) in [(&mut one, &mut held_by_one), (&mut other, &mut held_by_other)] {
             while let Some(chunk) = cursor.read(ALL).expect("readable") {
                 held.insert(chunk.partition);

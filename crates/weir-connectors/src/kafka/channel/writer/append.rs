@@ -15,13 +15,13 @@ use weir_kafka::{Producer, ProducerOptions, Topic};
 
 use super::room::{Entrance, Room};
 use super::send::{Sending, receipt_of};
+use crate::io_thread::IoThread;
 use crate::kafka::channel::health::Troubles;
 use crate::kafka::channel::reach::Ready;
 use crate::kafka::encode::{BatchEncoder, Pieces};
 use crate::kafka::partition::{Partitioner, Spread};
 use crate::kafka::produce::ProduceSpec;
 use crate::kafka::record::RecordSpec;
-use crate::kafka::runtime::IoThread;
 
 /// What troubles of a header that names partitions are filed under.
 const ABOUT_HEADER: &str = "partition header";

@@ -22,7 +22,7 @@ use weir_kafka::fake::{ApiKey, FakeCluster};
 use weir_kafka::{Cluster, ClusterOptions, Place, Producer, ProducerOptions};
 use weir_testkit::wait::eventually;
 
-use crate::kafka::runtime::IoThread;
+use crate::io_thread::IoThread;
 use crate::registry;
 
 /// Events of a batch that a test produces.

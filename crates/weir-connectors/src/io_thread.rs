@@ -1,4 +1,4 @@
-//! [`IoThread`]: where the client of a Kafka component runs.
+//! [`IoThread`]: where the client of a component runs.
 
 use std::future::Future;
 use std::io;
