@@ -1,5 +1,7 @@
 //! On a folder behind the client's trait: what is the sink's own. Real clusters are in `tests/real`.
 
+mod lanes;
+
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
