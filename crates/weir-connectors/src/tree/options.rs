@@ -136,7 +136,7 @@ pub(crate) const SUFFIX: OptionSpec = OptionSpec::unset(
 pub(crate) const COMPRESSION_LEVEL: OptionSpec = OptionSpec::unset(
     "compression_level",
     Kind::Count { min: 1, max: 22 },
-    "gzip and bzip2: 1 to 9, default 6 and 9. zstd: 1 to 22, default 3. The others have none.",
+    "gzip: 1 to 9, default 1, in parquet 6. bzip2: 1 to 9, default 9. zstd: 1 to 22, default 3. The others have none.",
 )
 .example("3");
 /// Option `time`.
@@ -259,15 +259,18 @@ fn suffix_option(options: &Options, suffix: &str, names: Names, diagnostics: &mu
 }
 
 fn format(options: &Options, layout: Layout, diagnostics: &mut Diagnostics) -> Option<Format> {
-    let codec = codec(options, diagnostics)?;
+    let codec = codec(options, layout, diagnostics)?;
     let format = Format::new(layout, codec);
     format.map_err(|error| diagnostics.push(options.error("compression", error.to_string()))).ok()
 }
 
-fn codec(options: &Options, diagnostics: &mut Diagnostics) -> Option<Codec> {
+fn codec(options: &Options, layout: Layout, diagnostics: &mut Diagnostics) -> Option<Codec> {
     let level = options.count_opt("compression_level").map(|level| level as u32);
+    // Of syslog lines level 1 makes files a tenth larger than level 6, in well under half the time. Parquet's columns
+    // go through another library, whose low levels are worse.
+    let gzip = if layout == Layout::Parquet { 6 } else { 1 };
     let codec = match options.choice("compression") {
-        "gzip" => Codec::Gzip(level.unwrap_or(6)),
+        "gzip" => Codec::Gzip(level.unwrap_or(gzip)),
         "zstd" => Codec::Zstd(level.unwrap_or(3).cast_signed()),
         "bzip2" => Codec::Bzip2(level.unwrap_or(9)),
         "snappy" => Codec::Snappy,
