@@ -1,7 +1,9 @@
 //! A SolrCloud of two nodes with a collection of two shards, and the row that ends in it.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -61,6 +63,21 @@ impl Solr {
     pub(crate) fn process_ids(&self) -> Vec<u32> {
         let roles = std::iter::once(Role::ZooKeeper).chain((1..=NODES).map(Role::Node));
         roles.filter_map(|role| self.cluster.process_id(role)).collect()
+    }
+
+    /// Sets the priority of all its threads, as of `nice`; only the superuser may raise one again.
+    pub(crate) fn set_priority(&self, priority: i32) -> Result<(), Failure> {
+        for process in self.process_ids() {
+            for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+                let thread = thread?.file_name();
+                let set = Command::new("renice").args(["-n", &priority.to_string(), "-p"]).arg(&thread).output()?;
+                // A thread that has ended meanwhile has none.
+                if !set.status.success() && Path::new("/proc").join(&thread).exists() {
+                    return Err(format!("renice: {}", set.stderr.escape_ascii()).into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What begins the ids of the next turn.

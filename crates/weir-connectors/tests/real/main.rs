@@ -1,6 +1,7 @@
 //! Components against real servers. Ignored, with the reason, where these cannot be had. One file per subject.
 
 mod channel;
+mod guarded;
 mod hdfs;
 mod hub;
 mod solr;
@@ -36,6 +37,8 @@ fn main() -> std::process::ExitCode {
         trial("channels_killed", &current, || channel::killed_agents_lose_nothing(Version::V4_3)),
         trial("old_broker_storm", &old, || channel::a_storm_of_rebalances(Version::V3_9)),
         trial("storm", &current, || channel::a_storm_of_rebalances(Version::V4_3)),
+        trial("old_broker_guarded", &old, || guarded::agents_get_in(Version::V3_9)),
+        trial("guarded", &current, || guarded::agents_get_in(Version::V4_3)),
         trial("hdfs_servers_die", &hadoop, hdfs::servers_die_and_each_event_is_there_once),
         trial("hdfs_quota", &hadoop, hdfs::a_used_up_quota_holds_events_back),
         trial("hdfs_disks_full", &hdfs::may_mount(&hadoop), || hdfs::in_a_namespace("hdfs_disks_full")),

@@ -296,6 +296,33 @@ fn what_passes_loses_nothing() {
     });
 }
 
+/// Scenario: a storm: on both shards of a collection three requests of four are answered 429, now and then with the time to
+/// wait, while deliveries keep coming.
+/// Guarantees: every event is in, none of them by two requests that were taken, in spite of more refusals than a delivery
+/// has tries elsewhere; each refusal is counted.
+#[test]
+fn a_storm_of_refusals_loses_and_doubles_nothing() {
+    const DELIVERIES: usize = 60;
+    const ROUNDS: usize = 5;
+    run(async {
+        let mut rig = Rig::new("collection = 'logs'\nbatch_documents = 16").await;
+        let busy = |after| Step::Status(429, "Too many requests", after);
+        let round = [busy(None), busy(Some(0)), busy(None), Step::Take];
+        for core in ["shard1_a", "shard2_a"] {
+            rig.solr.script(core, std::iter::repeat_n(round.clone(), ROUNDS).flatten());
+        }
+        for _ in 0..DELIVERIES {
+            rig.deliver(&events()).await.expect("taken in");
+        }
+        rig.finish().await;
+        let added = rig.solr.added();
+        assert_eq!((added.len(), rig.delivered()), (8 * DELIVERIES, 8 * DELIVERIES as u64));
+        assert!(added.values().all(|times| *times == 1), "{added:?}");
+        assert_eq!(rig.faults("requests answered 429"), (2 * 3 * ROUNDS) as u64);
+        assert!(rig.dead_letters().is_empty() && !rig.group.is_anything_outstanding());
+    });
+}
+
 /// Scenario: a delivery for two collections, one of which is not there.
 /// Guarantees: it comes back before anything of it is sent, however often; it is indexed once when both are there.
 #[test]
