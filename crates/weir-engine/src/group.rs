@@ -10,6 +10,7 @@
 //!      ^ moves when the first range is acked
 //! ```
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -175,8 +176,9 @@ impl Group {
 
     /// Whether a lane should finish what it holds because partitions of its own are about to be taken away.
     pub(crate) fn is_in_a_hurry(&self, seat: Seat) -> bool {
-        let state = self.state.lock();
-        state.cursor.leaving().into_iter().any(|partition| state.homes.is_for(partition, seat))
+        let mut state = self.state.lock();
+        let leaving = state.cursor.leaving();
+        leaving.into_iter().any(|partition| state.homes.is_for(partition, seat))
     }
 
     /// The two things a lane sleeps on: new events, and ranges that came back.
@@ -186,9 +188,10 @@ impl Group {
 
     /// When a lane is to look again for ranges that came back, though nothing else happens; `None` if there are none.
     pub(crate) fn retry_at(&self, seat: Seat) -> Option<Instant> {
-        let state = self.state.lock();
-        let own = state.retry.iter().filter(|(partition, _)| state.homes.is_for(*partition, seat));
-        let at = |(partition, _): &(u32, Range<u64>)| state.aside.get(partition).map(|aside| aside.until);
+        let mut state = self.state.lock();
+        let State { retry, aside, homes, .. } = &mut *state;
+        let own = retry.iter().filter(|(partition, _)| homes.is_for(*partition, seat));
+        let at = |(partition, _): &(u32, Range<u64>)| aside.get(partition).map(|aside| aside.until);
         own.map(|range| at(range).unwrap_or_else(Instant::now)).min()
     }
 
@@ -203,7 +206,7 @@ impl Group {
         let seat = lane.seat();
         let (chunk, repeated) = match self.next_again(&mut state, limit, seat)? {
             Some(chunk) => (chunk, true),
-            None => match state.read(limit, seat)? {
+            None => match self.read_on(&mut state, limit, seat)? {
                 Some(chunk) => {
                     let partition = state.partition(chunk.partition);
                     let bodies: usize = chunk.batches.iter().map(EventBatch::body_bytes).sum();
@@ -234,14 +237,28 @@ impl Group {
         Ok(Some(Delivery { batches: chunk.batches, stored: chunk.stored, repeats_below, ack }))
     }
 
+    /// What is new for a lane. Others are woken if something of theirs is among it.
+    fn read_on(&self, state: &mut State, limit: ReadLimit, seat: Seat) -> Result<Option<ReadChunk>, ChannelError> {
+        if seat.lanes < 2 {
+            return state.cursor.read(limit);
+        }
+        let homes = RefCell::new(&mut state.homes);
+        let read = state.cursor.read_of(limit, &|partition| homes.borrow_mut().is_for(partition, seat));
+        if state.homes.take_news() {
+            self.wakeup.notify_waiters();
+        }
+        read
+    }
+
     /// The first range that came back and is due. One attempt at most is in vain, for an attempt takes its time and holds
     /// everybody up meanwhile.
     fn next_again(&self, state: &mut State, limit: ReadLimit, seat: Seat) -> Result<Option<ReadChunk>, ChannelError> {
         let now = Instant::now();
+        let State { retry, aside, homes, .. } = &mut *state;
         let is_due = |(partition, _): &(u32, Range<u64>)| {
-            state.homes.is_for(*partition, seat) && state.aside.get(partition).is_none_or(|at| at.until <= now)
+            homes.is_for(*partition, seat) && aside.get(partition).is_none_or(|at| at.until <= now)
         };
-        let Some(at) = state.retry.iter().position(is_due) else { return Ok(None) };
+        let Some(at) = retry.iter().position(is_due) else { return Ok(None) };
         let (partition, range) = state.retry[at].clone();
         match state.cursor.read_again(partition, range.clone(), limit) {
             Ok(chunk) => {
@@ -338,19 +355,6 @@ fn append_in_parts(channel: &dyn Channel, batch: &EventBatch, receipt: &Receipt)
 }
 
 impl State {
-    /// Reads on for a lane.
-    fn read(&mut self, limit: ReadLimit, seat: Seat) -> Result<Option<ReadChunk>, ChannelError> {
-        if seat.lanes < 2 {
-            return self.cursor.read(limit);
-        }
-        let homes = &self.homes;
-        let chunk = self.cursor.read_of(limit, &|partition| homes.is_for(partition, seat))?;
-        if let Some(chunk) = &chunk {
-            self.homes.settle(chunk.partition, seat);
-        }
-        Ok(chunk)
-    }
-
     /// The partition, whose stay begins now if it is not here yet.
     fn partition(&mut self, partition: u32) -> &mut Partition {
         self.partitions.entry(partition).or_insert_with(|| {

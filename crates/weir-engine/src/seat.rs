@@ -11,33 +11,51 @@ pub struct Seat {
     pub lanes: u32,
 }
 
-/// The lanes that partitions have gone to.
+/// The lanes that partitions belong to.
 #[derive(Debug, Default)]
-pub(crate) struct Homes(BTreeMap<u32, u32>);
+pub(crate) struct Homes {
+    /// Of partitions that are here.
+    here: BTreeMap<u32, u32>,
+    /// Of those, too, that were.
+    last: BTreeMap<u32, u32>,
+    /// Whether a partition was given to a lane that did not ask for it, since that was last asked.
+    has_news: bool,
+}
 
 impl Homes {
-    /// Whether events of `partition` are for the lane at `seat`: it has had some, or nobody has and no other lane has
-    /// fewer partitions.
-    pub(crate) fn is_for(&self, partition: u32, seat: Seat) -> bool {
-        seat.lanes < 2 || self.0.get(&partition).map_or_else(|| self.may_claim(seat), |home| *home == seat.index)
+    /// Whether events of `partition` are for the lane at `seat`. One that has no lane yet gets the one with the fewest,
+    /// its last one first: whoever asks, so that a lane that stands still has its share and no more.
+    pub(crate) fn is_for(&mut self, partition: u32, seat: Seat) -> bool {
+        // Sinks of one group may have different numbers of lanes.
+        seat.lanes < 2 || self.home(partition, seat) % seat.lanes == seat.index
     }
 
-    fn may_claim(&self, seat: Seat) -> bool {
-        let partitions = |lane| self.0.values().filter(|home| **home == lane).count();
-        let own = partitions(seat.index);
-        (0..seat.lanes).all(|lane| partitions(lane) >= own)
-    }
-
-    /// Events of `partition` went to the lane at `seat`.
-    pub(crate) fn settle(&mut self, partition: u32, seat: Seat) {
-        if seat.lanes > 1 {
-            self.0.entry(partition).or_insert(seat.index);
+    fn home(&mut self, partition: u32, seat: Seat) -> u32 {
+        if let Some(home) = self.here.get(&partition) {
+            return *home;
         }
+        let mut partitions = vec![0_u32; seat.lanes as usize];
+        for home in self.here.values() {
+            partitions[(home % seat.lanes) as usize] += 1;
+        }
+        let fewest = partitions.iter().min().copied().unwrap_or_default();
+        let has_fewest = |lane: &u32| partitions.get(*lane as usize) == Some(&fewest);
+        let last = self.last.get(&partition).copied().filter(has_fewest);
+        let home = last.or_else(|| (0..seat.lanes).find(has_fewest)).unwrap_or_default();
+        self.here.insert(partition, home);
+        self.last.insert(partition, home);
+        self.has_news |= home != seat.index;
+        home
+    }
+
+    /// Whether lanes are to be woken, for a partition that came to them.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
     }
 
     /// The partition is somebody else's now.
     pub(crate) fn forget(&mut self, partition: u32) {
-        self.0.remove(&partition);
+        self.here.remove(&partition);
     }
 }
 
@@ -49,24 +67,27 @@ mod tests {
         Seat { index, lanes: 3 }
     }
 
-    /// Scenario: three lanes, seven partitions that come one after another; then two go and others come.
-    /// Guarantees: a partition stays with its lane; lanes have equally many, as far as that goes; a lane alone takes all.
+    /// Scenario: one of three lanes asks for seven partitions; then two go, one of them comes back, and a new one.
+    /// Guarantees: every partition has one lane, whoever asks, and lanes have equally many, as far as that goes; others are to
+    /// be woken when they got one; what comes back goes to its lane; a lane alone takes all, and leaves no mark.
     #[test]
     fn partitions_stay_and_are_spread() {
         let mut homes = Homes::default();
         let home = |homes: &mut Homes, partition| {
             let takers: Vec<_> = (0..3).filter(|lane| homes.is_for(partition, seat(*lane))).collect();
-            homes.settle(partition, seat(takers[0]));
-            takers
+            assert_eq!(takers.len(), 1, "{takers:?}");
+            takers[0]
         };
-        let first: Vec<_> = (10..17).map(|partition| home(&mut homes, partition)[0]).collect();
-        assert_eq!(first, [0, 1, 2, 0, 1, 2, 0]);
-        assert_eq!(home(&mut homes, 14), [1], "nobody else takes it now");
-        homes.forget(11);
+        let own: Vec<_> = (10..17).filter(|partition| homes.is_for(*partition, seat(2))).collect();
+        assert_eq!((own, homes.take_news(), homes.take_news()), (vec![12, 15], true, false));
+        assert_eq!((10..17).map(|partition| home(&mut homes, partition)).collect::<Vec<_>>(), [0, 1, 2, 0, 1, 2, 0]);
+        assert!(!homes.take_news());
+        homes.forget(12);
         homes.forget(14);
-        assert_eq!([home(&mut homes, 20), home(&mut homes, 21)], [vec![1], vec![1]]);
-        assert!(homes.is_for(10, Seat::default()));
-        homes.settle(30, Seat::default());
-        assert_eq!(home(&mut homes, 30), [1, 2], "lanes that share everything leave no mark");
+        assert_eq!([home(&mut homes, 14), home(&mut homes, 20)], [1, 2]);
+        assert!(homes.is_for(30, Seat::default()));
+        assert!(homes.is_for(30, seat(0)) != homes.is_for(30, seat(1)));
+        let two = |index| Seat { index, lanes: 2 };
+        assert!(homes.is_for(15, two(0)) && !homes.is_for(15, two(1)), "lane 2 of three is lane 0 of two");
     }
 }

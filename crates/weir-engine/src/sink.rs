@@ -22,6 +22,11 @@ pub trait SinkSpec: Send + Sync {
         Form::Events
     }
 
+    /// How many lanes it has at most.
+    fn lanes_max(&self) -> u64 {
+        1
+    }
+
     /// Whether all events of a partition go through the same one of its lanes, as long as the partition is here. Else any
     /// lane takes what comes next.
     fn keeps_partitions(&self) -> bool {

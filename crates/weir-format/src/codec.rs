@@ -16,8 +16,8 @@ const HADOOP_BLOCK_BYTES: usize = 128 << 10;
 pub enum Codec {
     /// Not at all.
     None,
-    /// Levels 1 to 9, by libdeflate: at level 1 it makes what zlib makes at level 3, at twice the speed; its levels 5 and
-    /// zlib's 6 make the same, at 1.4 times the speed.
+    /// Levels 1 to 9, but for Parquet by libdeflate: at level 1 it makes what zlib makes at level 3, at twice the speed; its
+    /// levels 5 and zlib's 6 make the same, at 1.4 times the speed.
     Gzip(u32),
     /// Fast, and large.
     Snappy,

@@ -80,21 +80,24 @@ pub(crate) fn survey(disk: &dyn Disk, dirs: &Dirs) -> Result<Vec<Found>, Refusal
 }
 
 /// Puts right what a running log changed while it was surveyed. A segment whose header could not be read may have been in
-/// the making: then it has one now, or nothing has been written to it yet and it is no segment so far.
-pub(crate) fn settle(disk: &dyn Disk, found: &mut Vec<Found>) {
-    found.retain_mut(|found| {
-        if found.header.is_some() {
-            return true;
-        }
+/// the making: then it has one now, or, if it is the last, nothing has been written to it yet. That one is taken out and
+/// returned: it is no segment so far.
+pub(crate) fn settle(disk: &dyn Disk, found: &mut Vec<Found>) -> Option<Found> {
+    let last_path = found.last()?.path.clone();
+    let mut unwritten = None;
+    for found in found.iter_mut().filter(|found| found.header.is_none()) {
         let is_blank = |file: Arc<dyn DiskFile>| last_byte(&*file, 0, found.bytes).map(|last| last == 0);
-        let is_unwritten = disk.open(&found.path, Access::Read).and_then(is_blank).unwrap_or(false);
+        // Before the header is looked at once more: what had none and was blank then was not written to.
+        let was_blank = disk.open(&found.path, Access::Read).and_then(is_blank).unwrap_or(false);
         if let Ok(Header::Known(header)) = read_header(disk, &found.path) {
-            found.header = Some(header);
-            found.base = header.base;
-            return true;
+            (found.header, found.base) = (Some(header), header.base);
+        } else if was_blank && found.path == last_path {
+            unwritten = Some(last_path.clone());
         }
-        !is_unwritten
-    });
+    }
+    let path = unwritten?;
+    let at = found.iter().position(|found| found.path == path)?;
+    Some(found.remove(at))
 }
 
 enum Header {

@@ -47,7 +47,7 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
     Kind::Choice(&[
         ("none", "fastest, and readable while it is written"),
         ("gzip", "for readers that have nothing else"),
-        ("zstd", "smaller and many times faster than gzip"),
+        ("zstd", "smaller than gzip, for about the same work"),
     ]),
     "none",
     "Compression of files, in blocks of 512 KiB of text that each stand for themselves.",

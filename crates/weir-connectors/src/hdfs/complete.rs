@@ -7,7 +7,7 @@
 //!   ROOT/.weir/PREFIX/passed/00f1e2d3c4b5a697-3/1763989200000         a partition has nothing more from before that moment
 //! ```
 //!
-//! A directory is expected before the first file gets a name in it, and a partition has passed an end after the last one
+//! A partition has its folder from its first events on, so that the others wait for it. A directory is expected before the first file gets a name in it, and a partition has passed an end after the last one
 //! did. Whoever passes an end looks whether all partitions have, and if so completes what is expected up to there. A crash
 //! in between leaves that to the next end.
 
@@ -29,6 +29,15 @@ pub(super) async fn expect(
     files.make_directories(&format!("{work}/expected/{until_ms}/{below}"), None).await
 }
 
+/// Notes that there is a partition, which has not passed any end yet unless it has said so.
+pub(super) async fn hear_of(files: &dyn FileSystem, work: &str, channel: ChannelId) -> Result<(), HdfsError> {
+    files.make_directories(&own(work, channel), None).await
+}
+
+fn own(work: &str, channel: ChannelId) -> String {
+    format!("{work}/passed/{:016x}-{}", channel.log, channel.partition)
+}
+
 /// Notes that `channel` has nothing more from before `until_ms`, and completes what that was the last to hold back. Returns
 /// the directories.
 pub(super) async fn pass(
@@ -38,8 +47,7 @@ pub(super) async fn pass(
     channel: ChannelId,
     until_ms: i64,
 ) -> Result<Vec<String>, HdfsError> {
-    let passed = format!("{work}/passed");
-    let own = format!("{passed}/{:016x}-{}", channel.log, channel.partition);
+    let (passed, own) = (format!("{work}/passed"), own(work, channel));
     files.make_directories(&format!("{own}/{until_ms}"), None).await?;
     let Some(all_ms) = passed_by_all(files, &passed).await? else { return Ok(Vec::new()) };
     let expected = format!("{work}/expected");

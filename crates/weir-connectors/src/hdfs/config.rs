@@ -89,7 +89,7 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
                 ("gzip", "for readers that have nothing else; in avro it is deflate"),
                 ("snappy", "fast and large; Hadoop's framing"),
                 ("lz4", "fast and large; Hadoop's framing; not in avro"),
-                ("zstd", "smaller and many times faster than gzip; Hadoop's tools need their native library for it"),
+                ("zstd", "smaller than gzip, for about the same work; Hadoop's tools need their native library for it"),
                 ("bzip2", "smallest, slow; not in parquet"),
             ]),
             "none",
@@ -124,13 +124,13 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
             "open_files_max",
             Kind::Count { min: 1, max: 1024 },
             "32",
-            "Most files open at a time; for another one, that which was not written for longest is finished. Each takes up to 2.5 MiB of memory while its blocks are on their way.",
+            "Most files open at a time, one for each directory and partition that events go to; lanes have equal shares of it. For another file, that of the lane which was not written for longest is finished. Each takes up to 2.5 MiB of memory while its blocks are on their way.",
         ),
         OptionSpec::defaulted(
             "lanes",
             Kind::Count { min: 1, max: 64 },
             "4",
-            "Threads that write, on a channel that agents share (Kafka). Each partition belongs to one of them, so a DataNode that stands still stops the partitions of the threads whose files are on it, until write_timeout, and no others. open_files_max is shared out evenly. A channel of this agent alone has one partition, and gets one thread.",
+            "Threads that write, on a channel that agents share (Kafka). Each partition belongs to one of them, so a DataNode that stands still stops the partitions of the threads that have a file on it, until write_timeout, and not the others. open_files_max is shared out evenly among them. A channel of this agent alone has one partition, and gets one thread.",
         ),
         OptionSpec::unset(
             "sync_interval",
@@ -203,6 +203,7 @@ impl HdfsSpec {
             let bytes = options.bytes_opt("roll_bytes").unwrap_or(near_a_block);
             tree.lane.style.limits.bytes = Some(bytes).filter(|bytes| *bytes > 0);
         }
+        let (lanes, open_files_max) = (options.count("lanes") as usize, options.count("open_files_max") as usize);
         let sync_interval = options.duration_opt("sync_interval");
         let complete_after = options.duration_opt("complete_after");
         if complete_after.is_some() && tree.as_ref().is_some_and(|tree| tree.template.unit_ms().is_none()) {
@@ -218,25 +219,27 @@ impl HdfsSpec {
             create,
             sync_interval,
             complete_after,
-            lanes: options.count("lanes") as usize,
+            lanes: lanes.min(open_files_max),
         })
     }
 
-    /// How many lanes there are: as many as can have files open, and one for each partition at most.
+    /// How many lanes there are: one for each partition at most.
     fn lanes(&self, context: &SinkContext) -> usize {
-        if context.channel_is_shared { self.lanes.min(self.tree.lane.open_files_max) } else { 1 }
+        if context.channel_is_shared { self.lanes.min(context.positions.len()).max(1) } else { 1 }
     }
 
-    /// Opens a lane with a clock of the caller's, on `file_system`.
+    /// Opens lane `index` with a clock of the caller's, on `file_system`.
     pub(super) fn open(
         &self,
         context: &SinkContext,
+        index: usize,
         file_system: Arc<dyn FileSystem>,
         io: Arc<IoThread>,
         clock: Clock,
     ) -> Result<TreeSink<Hdfs>, StartError> {
         let mut tree = self.tree.clone();
-        tree.lane.open_files_max /= self.lanes(context);
+        let (files, lanes) = (tree.lane.open_files_max, self.lanes(context));
+        tree.lane.open_files_max = files / lanes + usize::from(index < files % lanes);
         tree.lane.waits_for_names = true;
         (tree.lane.complete_after, tree.lane.sync_interval) = (self.complete_after, self.sync_interval);
         // Which agent wrote a file is part of its name, and of nothing that is compared.
@@ -313,14 +316,18 @@ impl HdfsSpec {
 
 impl SinkSpec for HdfsSpec {
     fn memory_bytes(&self) -> u64 {
-        // The files are shared out, the encoders are not.
-        let encoders = (self.lanes as u64 - 1) * self.tree.lane.format.encoder_bytes();
-        self.tree.memory_bytes() + encoders + self.tree.lane.open_files_max as u64 * u64::from(CLIENT_WINDOW_BYTES)
+        // The files are shared out, the rest is not.
+        let others = (self.lanes as u64 - 1) * self.tree.lane_bytes();
+        self.tree.memory_bytes() + others + self.tree.lane.open_files_max as u64 * u64::from(CLIENT_WINDOW_BYTES)
     }
 
     /// A directory has one file per partition at a time, or the names would claim what they do not hold.
     fn keeps_partitions(&self) -> bool {
         true
+    }
+
+    fn lanes_max(&self) -> u64 {
+        self.lanes as u64
     }
 
     fn start(&self, context: &SinkContext) -> Result<Vec<Box<dyn Sink>>, StartError> {
@@ -332,8 +339,8 @@ impl SinkSpec for HdfsSpec {
         let file_system = self.connection.file_system(&context.name, &io, faults)?;
         let root = self.tree.template.root().to_string_lossy();
         let alone = Arc::new(Alone::claim(context, &root, &self.tree.lane.style.prefix)?);
-        let lane = |_| {
-            let mut lane = self.open(context, file_system.clone(), io.clone(), Box::new(Instant::now))?;
+        let lane = |index| {
+            let mut lane = self.open(context, index, file_system.clone(), io.clone(), Box::new(Instant::now))?;
             lane.store.keep_alone(alone.clone());
             Ok(Box::new(lane) as Box<dyn Sink>)
         };

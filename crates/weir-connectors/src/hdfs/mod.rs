@@ -20,7 +20,7 @@
 //! - At the beginning of a stay final names are listed where events go, and what they claim is left out. Nobody else can
 //!   add to them during the stay.
 //! - A directory gets its `_complete` after every file of it that was begun in time has its name (`complete.rs`).
-//! - Every call has a deadline. A file that fails is given up, with all others in progress: their deliveries come again.
+//! - Every call has a deadline. A file that fails is given up, with all others in progress of its lane: their deliveries come again.
 //!
 //! | crash or fault here | this happens |
 //! |---|---|

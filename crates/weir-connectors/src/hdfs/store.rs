@@ -282,6 +282,11 @@ impl Store for Hdfs {
         Ok(())
     }
 
+    async fn hears_of(&mut self, channel: ChannelId) -> Result<(), StoreError> {
+        let work = self.options.work_folder();
+        self.run(|files| async move { complete::hear_of(&*files, &work, channel).await }).await.map_err(store_error)
+    }
+
     async fn passed(&mut self, channel: ChannelId, until_ms: i64) -> Result<(), StoreError> {
         let (root, depth) = (self.options.root.clone(), self.options.depth);
         let work = self.options.work_folder();

@@ -79,7 +79,7 @@ pub(crate) struct OpenFile<F> {
     written_at: Instant,
     /// Since when it holds events that were not synced.
     unsynced_since: Option<Instant>,
-    /// Grows with each use among all files of the sink: the smallest is the least recently written.
+    /// Grows with each use among all files of the lane: the smallest is the least recently written.
     pub(super) used: u64,
     /// Deliveries with events in this file that wait for it, each once after the mark.
     waiting: Vec<u64>,

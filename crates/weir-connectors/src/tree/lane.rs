@@ -70,7 +70,7 @@ struct Write<'a> {
     now: Instant,
 }
 
-/// A lane of a sink that writes files. No other lane of the sink gets events of its partitions.
+/// A lane of a sink that writes files. No other lane of the sink gets events of a partition while that is here.
 pub(crate) struct TreeSink<S: Store> {
     name: String,
     pub(crate) store: S,
@@ -191,6 +191,10 @@ impl<S: Store> TreeSink<S> {
         if !follows {
             let slots = self.slots_where(|file| file.partition() == partition);
             self.finish(&slots, "gap").await?;
+        }
+        if is_new_stay && self.options.complete_after.is_some() {
+            // Before others can take it for nobody's: directories wait for it from now on.
+            self.store.hears_of(channel).await?;
         }
         if is_new_stay {
             self.store.begin_stay(channel).await?;
@@ -346,8 +350,8 @@ impl<S: Store> TreeSink<S> {
     async fn make_room(&mut self, now: Instant) -> Result<(), StoreError> {
         if self.crowded_at.is_none_or(|at| now >= at + CROWDED_EVERY) {
             self.crowded_at = Some(now);
-            let open_files_max = self.options.open_files_max;
-            warn!(sink = %self.name, open_files_max, "files are finished early to open others: raise open_files_max or use a coarser path");
+            let of_this_lane = self.options.open_files_max;
+            warn!(sink = %self.name, of_this_lane, "files are finished early to open others: raise open_files_max, which its lanes share, or use a coarser path");
         }
         let oldest = self.buckets.open_files().min_by_key(|(_, file)| file.used).map(|(slot, _)| slot);
         self.finish(oldest.as_slice(), "room").await

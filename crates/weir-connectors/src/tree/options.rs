@@ -108,10 +108,15 @@ impl TreeSpec {
             .map_err(|error| StartError::new(format!("sink {}: no memory for compression", context.name), error))
     }
 
-    /// A block for each open file, what the encoder takes, and what is remembered of directories.
+    /// With one lane: a block for each open file, and what the lane takes.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let blocks = self.lane.open_files_max as u64 * self.lane.style.block_bytes as u64;
-        blocks + self.lane.format.encoder_bytes() + BUCKETS_MAX as u64 * BUCKET_BYTES
+        blocks + self.lane_bytes()
+    }
+
+    /// What a lane takes without its files: the encoder, and what is remembered of directories.
+    pub(crate) fn lane_bytes(&self) -> u64 {
+        self.lane.format.encoder_bytes() + BUCKETS_MAX as u64 * BUCKET_BYTES
     }
 }
 

@@ -70,6 +70,11 @@ pub(crate) trait Store: Send {
         Ok(())
     }
 
+    /// Events of `channel` have come: no stretch of time is over before it says so. May be told again.
+    async fn hears_of(&mut self, _channel: ChannelId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// All events of `channel` from before `until_ms` (a start of a stretch) are in finished files, but for stragglers.
     async fn passed(&mut self, _channel: ChannelId, _until_ms: i64) -> Result<(), StoreError> {
         Ok(())

@@ -91,9 +91,9 @@ impl Plan {
         let sources = self.sources.iter().map(|source| line("source", &source.name, source.spec.memory_bytes()));
         let channels = self.channels.iter().map(|channel| line("channel", &channel.name, channel.spec.memory_bytes()));
         let sinks = self.sinks.iter().map(|sink| {
-            // A delivery as stored and, where it is compressed, as decoded.
-            let delivery = 2 * sink.options.bytes("batch_bytes");
-            line("sink", &sink.name, sink.spec.memory_bytes() + delivery)
+            // Of each lane a delivery as stored and, where it is compressed, as decoded.
+            let deliveries = 2 * sink.options.bytes("batch_bytes") * sink.spec.lanes_max();
+            line("sink", &sink.name, sink.spec.memory_bytes() + deliveries)
         });
         sources.chain(channels).chain(sinks).collect()
     }

@@ -89,6 +89,8 @@ pub struct FetcherStatistics {
     pub requests: u64,
     /// Bytes of batches received.
     pub bytes: u64,
+    /// How many of them came from a replica in this client's rack instead of the leader.
+    pub bytes_from_replicas: u64,
     /// Requests that failed as a whole.
     pub requests_failed: u64,
     /// For how long brokers asked this client to be silent: their quotas.

@@ -1,6 +1,6 @@
 //! [`Fetcher`].
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ use crate::{Cluster, ClusterError, ConnectionError, ErrorClass, ErrorCode};
 /// A broker's wait while other partitions of it have batches that were not taken yet, or pause after an error: long
 /// enough not to spin, short enough not to keep those waiting.
 const SHORT_WAIT: Duration = Duration::from_millis(10);
+/// A broker's wait while other partitions of it are paused: they may go on at any moment, and would wait for the answer, but
+/// they may also stay paused for long.
+const MEDIUM_WAIT: Duration = Duration::from_millis(50);
 
 /// First version of Fetch in which the broker compares what was read with its log.
 const COMPARING: i16 = 12;
@@ -213,7 +216,7 @@ impl Fetcher {
         let mut wake = self.refresh_at;
         let mut plans: HashMap<i32, Vec<Key>> = HashMap::new();
         // Brokers with partitions that will want to be fetched before a long wait is over.
-        let mut awaited: HashSet<i32> = HashSet::new();
+        let mut waits: HashMap<i32, Duration> = HashMap::new();
         for (key, reading) in &mut self.readings {
             let Some(broker) = broker_of(&self.cluster, key, reading, now) else {
                 self.stale = true;
@@ -222,18 +225,22 @@ impl Fetcher {
             match (reading.rest, reading.pause_until.filter(|until| now < *until)) {
                 (Rest::Wanted, Some(until)) => {
                     wake = wake.min(until);
-                    awaited.insert(broker);
+                    waits.insert(broker, SHORT_WAIT);
                 }
                 (Rest::Wanted, None) if !reading.paused => plans.entry(broker).or_default().push(key.clone()),
                 (Rest::Buffered, _) => {
-                    awaited.insert(broker);
+                    waits.insert(broker, SHORT_WAIT);
+                }
+                // Paused.
+                (Rest::Wanted, None) => {
+                    waits.entry(broker).or_insert(MEDIUM_WAIT);
                 }
                 _ => {}
             }
         }
         for (broker, keys) in plans {
             match self.links.way(broker, now) {
-                Way::Open => self.request(broker, keys, awaited.contains(&broker)),
+                Way::Open => self.request(broker, keys, waits.get(&broker).copied()),
                 Way::Busy => {}
                 Way::Pause(until) => wake = wake.min(until),
                 Way::Dial => self.dial(broker),
@@ -245,11 +252,11 @@ impl Fetcher {
         wake
     }
 
-    fn request(&mut self, broker: i32, keys: Vec<Key>, others_wait: bool) {
+    fn request(&mut self, broker: i32, keys: Vec<Key>, wait_max: Option<Duration>) {
         let Some(connection) = self.links.enter(broker) else {
             return;
         };
-        let wait = if others_wait { self.options.wait_max.min(SHORT_WAIT) } else { self.options.wait_max };
+        let wait = wait_max.unwrap_or(self.options.wait_max).min(self.options.wait_max);
         let mut asked = Vec::with_capacity(keys.len());
         let mut wanted = Vec::with_capacity(keys.len());
         // A random start, so that with more than fits into an answer each partition has its turn.
@@ -347,7 +354,7 @@ impl Fetcher {
                 continue;
             }
             match (parts.remove(&(key.0.to_string(), key.1)), silence) {
-                (Some(part), _) => self.settle_partition(&key, part),
+                (Some(part), _) => self.settle_partition(broker, &key, part),
                 (None, Err(code)) => self.fail(&key, code),
                 (None, Ok(())) => self.nothing_new(&key),
             }
@@ -361,7 +368,7 @@ impl Fetcher {
         }
     }
 
-    fn settle_partition(&mut self, key: &Key, part: PartitionData) {
+    fn settle_partition(&mut self, broker: i32, key: &Key, part: PartitionData) {
         if let Some(code) = ErrorCode::from_wire(part.error_code) {
             return self.fail(key, code);
         }
@@ -384,6 +391,9 @@ impl Fetcher {
         }
         let records = part.records.unwrap_or_default();
         self.statistics.bytes += records.len() as u64;
+        if reading.replica.is_some_and(|(replica, _)| replica == broker) {
+            self.statistics.bytes_from_replicas += records.len() as u64;
+        }
         let aborted = self.options.read_committed.then(|| part.aborted_transactions.unwrap_or_default());
         let split = match split(records, offset, aborted) {
             Ok(split) => split,

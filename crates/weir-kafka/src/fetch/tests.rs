@@ -107,6 +107,9 @@ async fn replicas_in_the_rack_are_used() {
     let mut fetcher = Fetcher::new(&cluster, options);
     fetcher.assign("t", 0, 0);
     read_all(&mut fetcher, 1, 50).await;
+    let statistics = fetcher.statistics();
+    assert!(statistics.bytes > 0);
+    assert_eq!(statistics.bytes_from_replicas, statistics.bytes, "the leader names the replica each time");
 }
 
 /// Scenario: a partition is paused, and a fetch waits at the broker while records arrive.

@@ -8,6 +8,7 @@ mod interop;
 mod kcat;
 mod kerberos;
 mod oauth;
+mod racks;
 mod records;
 mod security;
 mod sessions;
@@ -40,6 +41,8 @@ fn main() -> std::process::ExitCode {
         trial("old_broker_tokens", &old, || oauth::tokens(Version::V3_9)),
         trial("tokens", &current, || oauth::tokens(Version::V4_3)),
         trial("kerberos", &realm, move || kerberos::keytabs(realm_folder.path())),
+        trial("old_broker_racks", &old, || racks::readers_stay_in_theirs(Version::V3_9)),
+        trial("racks", &current, || racks::readers_stay_in_theirs(Version::V4_3)),
         trial("readers_of_a_log_that_was_cut_back", &current, truncation::readers_are_told),
         trial("brokers_die_and_freeze", &current, faults::brokers_die_and_freeze),
     ];

@@ -287,3 +287,40 @@ fn tools_beside_a_running_log_find_it_sound() {
     });
     log.close().expect("closes");
 }
+
+/// Scenario: a dump goes slowly, and a group passes all of the log while the first segment is read; then all files of a
+/// segment that no group has passed are gone.
+/// Guarantees: what was released meanwhile is passed over, in the middle, too; what is gone otherwise is an error.
+#[test]
+fn a_slow_dump_passes_over_what_is_released() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = open(dir.path(), LogOptions { position_delay_max: Duration::ZERO, ..options() });
+    let group = log.group("one").expect("made");
+    (0..300).for_each(|id| append_durably(&log, id, 20_000));
+    let segments = || std::fs::read_dir(dir.path().join("segments")).expect("is there").count();
+    assert!(segments() > 3, "several segments");
+    let mut released = false;
+    let all = |_: &StoredBatch| {
+        if !std::mem::replace(&mut released, true) {
+            drain(&log, &group, 900);
+            let deadline = std::time::Instant::now() + PATIENCE;
+            while segments() > 1 {
+                assert!(std::time::Instant::now() < deadline, "segments go");
+                std::thread::yield_now();
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    let report = tools::dump(&RealDisk, dir.path(), None, 0..u64::MAX, all).expect("dumps");
+    assert!(report.lost.is_empty() && report.records > 0, "{report:?}");
+    (300..500).for_each(|id| append_durably(&log, id, 20_000));
+    log.close().expect("closes");
+    let mut removed = false;
+    let remove = |_: &StoredBatch| {
+        if !std::mem::replace(&mut removed, true) {
+            std::fs::remove_dir_all(dir.path().join("segments")).expect("removes");
+        }
+        ControlFlow::Continue(())
+    };
+    assert!(tools::dump(&RealDisk, dir.path(), None, 0..u64::MAX, remove).is_err());
+}

@@ -125,12 +125,15 @@ pub fn check(disk: &dyn Disk, dir: &Path, fallback_dir: Option<&Path>) -> Result
     }
     for (index, found) in chain.kept.iter().enumerate() {
         let next = chain.kept.get(index + 1);
-        let scan = match scan(disk, found, next.map_or(u64::MAX, |next| next.base)) {
-            Err(error) if is_released(&error, report.segments.is_empty()) => {
-                report.start_offset = next.map_or(report.start_offset, |next| next.base);
+        let end = next.map_or(u64::MAX, |next| next.base);
+        let scan = match scan(disk, found, end).map_err(ToolError::io("read", &found.path)) {
+            Err(error) if is_released(disk, &dirs, id, end, &error)? => {
+                if report.segments.is_empty() {
+                    (report.start_offset, report.end_offset) = (end, end);
+                }
                 continue;
             }
-            scan => scan.map_err(ToolError::io("read", &found.path))?,
+            scan => scan?,
         };
         let epoch = found.header.map(|header| header.epoch);
         // Rolled, or closed, by the opening that wrote it.
@@ -190,22 +193,31 @@ impl CheckReport {
     }
 }
 
-/// Whether a segment could not be opened because a running log deleted it since it was listed: it deletes the oldest ones.
-pub(super) fn is_released(error: &io::Error, is_oldest: bool) -> bool {
-    is_oldest && error.kind() == io::ErrorKind::NotFound
+/// Whether a segment that ends at `end` could not be opened because a running log deleted it since it was listed: it does
+/// that when all groups have passed it.
+pub(super) fn is_released(
+    disk: &dyn Disk,
+    dirs: &Dirs,
+    id: Option<u64>,
+    end: u64,
+    error: &ToolError,
+) -> Result<bool, ToolError> {
+    let is_gone = matches!(error, ToolError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
+    Ok(is_gone && good_positions(&read_groups(disk, dirs, id)?).min().is_some_and(|lowest| end <= lowest))
 }
 
 /// Finds the segments of the log and its identity, as opening does.
 pub(super) fn look(disk: &dyn Disk, dirs: &Dirs) -> Result<(Chain, Option<Verdict>, Option<u64>), ToolError> {
     let meta = read_file(disk, &dirs.meta(), Kind::Meta)?;
     let mut found = survey(disk, dirs)?;
-    settle(disk, &mut found);
+    let unwritten = settle(disk, &mut found);
     if found.is_empty() && meta.is_none() {
         return Err(ToolError::NoLog { dir: dirs.root.clone() });
     }
     let stored = meta.as_ref().and_then(|meta| meta.newest).map(|slot| slot.log_id);
     let id = identity(&found).map(|(id, _)| id).or(stored);
-    let chain = chain(disk, found, id.unwrap_or_default())?;
+    let mut chain = chain(disk, found, id.unwrap_or_default())?;
+    chain.superseded.extend(unwritten.map(|found| found.path));
     Ok((chain, meta, id))
 }
 

@@ -38,7 +38,8 @@ pub fn dump(
     range: Range<u64>,
     mut take: impl FnMut(&StoredBatch) -> ControlFlow<()>,
 ) -> Result<DumpReport, ToolError> {
-    let (chain, _, _) = look(disk, &Dirs::new(dir, fallback_dir))?;
+    let dirs = Dirs::new(dir, fallback_dir);
+    let (chain, _, id) = look(disk, &dirs)?;
     let mut report = DumpReport::default();
     let mut expected = chain.kept.first().map_or(0, |first| first.base);
     for (index, found) in chain.kept.iter().enumerate() {
@@ -65,7 +66,7 @@ pub fn dump(
             take(stored)
         };
         match for_each_batch(disk, found, end, &mut each) {
-            Err(ToolError::Io { source, .. }) if is_released(&source, report.batches == 0) => expected = end,
+            Err(error) if is_released(disk, &dirs, id, end, &error)? => expected = end,
             Err(error) => return Err(error),
             Ok(ControlFlow::Break(())) => break,
             Ok(ControlFlow::Continue(())) => {}

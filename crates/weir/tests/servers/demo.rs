@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use serde_json::Value;
+use weir_servers::kafka;
 
 /// Many times what the demo takes to start and to end.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -83,6 +84,20 @@ pub(crate) fn two_tiers_survive_a_broker() -> Result<(), Failed> {
     assert_closed(&report);
     assert_eq!(report["killed_broker"], 2);
     Ok(())
+}
+
+/// Scenario: the demo of two tiers at a broker that is somebody else's.
+/// Guarantees: the ledger closes; the broker is named and goes on.
+pub(crate) fn two_tiers_at_brokers_of_others() -> Result<(), Failed> {
+    kafka::Cluster::with(kafka::ClusterOptions::default(), |server| {
+        let folder = tempfile::tempdir()?;
+        let brokers = server.bootstrap();
+        let report = report(folder.path(), &["--for", "5s", "--brokers", &brokers])?;
+        assert_closed(&report);
+        assert_eq!(report["brokers"], serde_json::json!([brokers]));
+        server.metadata()?;
+        Ok(())
+    })
 }
 
 /// Scenario: Ctrl-C while the brokers start, and in another demo while events flow.

@@ -26,6 +26,7 @@ fn main() -> std::process::ExitCode {
         trial("edge_agent_killed", &kafka, edge::an_agent_killed_repeats_only_what_was_in_flight),
         trial("two_tiers_prove_themselves", &kafka, demo::two_tiers_prove_themselves),
         trial("two_tiers_survive_a_broker", &kafka, demo::two_tiers_survive_a_broker),
+        trial("two_tiers_at_brokers_of_others", &kafka, demo::two_tiers_at_brokers_of_others),
         trial("ctrl_c_leaves_nothing", &kafka, demo::ctrl_c_leaves_nothing),
         trial("everything_proves_itself", &all, full::everything_proves_itself),
         trial("ctrl_c_leaves_no_server", &all, full::ctrl_c_leaves_no_server),

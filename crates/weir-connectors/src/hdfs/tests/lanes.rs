@@ -162,12 +162,12 @@ fn a_file_that_stands_still_stops_one_lane() {
     std::thread::scope(|scope| {
         // Opened whatever happens in here, or nobody could end.
         let gate = gate;
-        for index in 0..PARTITIONS as u32 {
-            let lane = spec.open(&context, files.clone(), io.clone(), Box::new(Instant::now));
+        for index in 0..PARTITIONS {
+            let lane = spec.open(&context, index, files.clone(), io.clone(), Box::new(Instant::now));
             let (lane, group) = (lane.unwrap_or_else(|error| panic!("{error}")), &group);
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-                let seat = Seat { index, lanes: PARTITIONS as u32 };
+                let seat = Seat { index: index as u32, lanes: PARTITIONS as u32 };
                 runtime.block_on(drive(lane, group, seat)).expect("delivered");
             });
         }

@@ -15,10 +15,10 @@ use crate::kafka::channel::health::Troubles;
 /// How long a partition rests after a fault of its contents or a refusal: a person or another replica may mend it, and
 /// what is told every five seconds is noticed.
 pub(super) const FAULT_PAUSE: Duration = Duration::from_secs(5);
-/// Shares of the memory at which fetching pauses and goes on, in percent. The rest of the memory is for what brokers
-/// have sent by then.
-const PAUSE_PERCENT: usize = 80;
-const RESUME_PERCENT: usize = 50;
+/// Share of the memory that partitions get, in percent. The rest of it is for what brokers have sent by then.
+const SHARED_PERCENT: usize = 80;
+/// A partition that had too much goes on when it has less than so much of what is free, in percent.
+const RESUME_PERCENT: usize = 60;
 
 pub(super) struct Intake {
     pub(super) fetcher: Fetcher,
@@ -120,17 +120,19 @@ impl Intake {
         rested.into_iter().for_each(|partition| self.assign(partition));
     }
 
-    /// Pauses and resumes by what is buffered. A partition may have as much as is free: one alone gets half of the memory,
-    /// and some that nobody takes leave as much as each of them has to the others (the dynamic threshold of switches with
-    /// shared memory, Choudhury and Hahne 1998).
+    /// Pauses and resumes by what is buffered. A partition may have as much as is free: one alone gets half of what there is,
+    /// and some that nobody takes leave about as much as each of them has to the others (the dynamic threshold of switches
+    /// with shared memory, Choudhury and Hahne 1998). One that has nothing is fetched as long as there is any memory.
     fn credit(&mut self) {
-        let limit = self.memory_bytes / 100 * PAUSE_PERCENT;
+        let memory_bytes = self.memory_bytes;
+        let limit = memory_bytes / 100 * SHARED_PERCENT;
         let changed = self.shared.with(|state| {
             let free = limit.saturating_sub(state.buffered_bytes);
             let turns = |(partition, stay): (&u32, &Stay)| {
                 let is_paused = self.paused.contains(partition);
-                let most = if is_paused { free / PAUSE_PERCENT * RESUME_PERCENT } else { free };
-                let pauses = free == 0 || stay.buffered_bytes() > most;
+                let most = if is_paused { free / 100 * RESUME_PERCENT } else { free };
+                let is_full = state.buffered_bytes >= memory_bytes;
+                let pauses = is_full || stay.buffered_bytes() > most;
                 (pauses != is_paused).then_some((*partition, pauses))
             };
             state.stays.iter().filter_map(turns).collect::<Vec<_>>()

@@ -34,8 +34,8 @@ pub(super) struct State {
     /// All partitions of the topic, as they were when the cursor was opened or their stays ended.
     known: Vec<Position>,
     stays_begun: u64,
-    /// The partition that was read last.
-    turn: u32,
+    /// Runs looked at so far.
+    runs: u64,
     /// Bytes and offsets of all that was fetched: what an offset weighs.
     fetched: (u64, u64),
 }
@@ -94,14 +94,15 @@ impl State {
         true
     }
 
-    /// The next run of the next wanted partition that has one.
+    /// The next run of the wanted partition that has one and had none for longest.
     pub(super) fn next_run(&mut self, bytes_max: usize, plain: bool, is_wanted: &dyn Fn(u32) -> bool) -> Option<Run> {
-        let turn = self.turn;
-        let later = self.stays.range(turn.saturating_add(1)..).chain(self.stays.range(..=turn));
-        let open = later.filter(|(partition, _)| !self.taken_away.contains(partition) && is_wanted(**partition));
-        let run = { open }.find_map(|(partition, stay)| stay.run(*partition, bytes_max, plain))?;
-        self.turn = run.partition;
-        Some(run)
+        let is_open = |partition: u32| !self.taken_away.contains(&partition) && is_wanted(partition);
+        let found = self.stays.iter().filter(|(partition, stay)| stay.has_run() && is_open(**partition));
+        let partition = *found.min_by_key(|(_, stay)| stay.last_run)?.0;
+        let stay = self.stays.get_mut(&partition)?;
+        self.runs += 1;
+        stay.last_run = self.runs;
+        stay.run(partition, bytes_max, plain)
     }
 
     /// Takes the first `count` entries of a run: the end of their range. `None` if the stay is over.
@@ -212,17 +213,18 @@ mod tests {
     }
 
     /// Scenario: three partitions have something.
-    /// Guarantees: they are read in turn.
+    /// Guarantees: they are read in turn, by every lane those that it wants.
     #[test]
     fn partitions_have_their_turn() {
         let mut state = state(3);
         state.stays.values_mut().for_each(|stay| stay.push_gone(5));
         let turns: Vec<u32> =
             (0..6).filter_map(|_| state.next_run(1, false, &|_| true).map(|run| run.partition)).collect();
-        assert_eq!(turns, vec![1, 2, 0, 1, 2, 0]);
-        let wanted: Vec<u32> =
-            (0..2).filter_map(|_| state.next_run(1, false, &|at| at == 1).map(|run| run.partition)).collect();
-        assert_eq!(wanted, vec![1, 1], "others may be left out");
+        assert_eq!(turns, vec![0, 1, 2, 0, 1, 2]);
+        // Two lanes in turn, one of two partitions, one of one.
+        let mut next = |is_wanted: &dyn Fn(u32) -> bool| state.next_run(1, false, is_wanted).map(|run| run.partition);
+        let turns: Vec<_> = (0..3).map(|_| (next(&|at| at < 2), next(&|at| at == 2))).collect();
+        assert_eq!(turns, [(Some(0), Some(2)), (Some(1), Some(2)), (Some(0), Some(2))]);
         state.stays.values_mut().for_each(|stay| stay.is_leaving = true);
         assert_eq!(state.leaving().count(), 0, "nothing is out");
     }

@@ -62,6 +62,8 @@ pub(super) struct Stay {
     pub(super) repeats_below: u64,
     /// Whether it is about to be taken away.
     pub(super) is_leaving: bool,
+    /// Which run of all partitions was its last.
+    pub(super) last_run: u64,
     /// When to fetch again after a fault; until then it is not read.
     pub(super) rests_until: Option<Instant>,
     buffer: VecDeque<Entry>,
@@ -116,6 +118,7 @@ impl Stay {
             end: start.end.max(start.offset),
             repeats_below: start.end,
             is_leaving: false,
+            last_run: 0,
             rests_until: None,
             buffer: VecDeque::new(),
             buffered_bytes: 0,
@@ -146,10 +149,15 @@ impl Stay {
         self.end = self.end.max(up_to);
     }
 
+    /// Whether there is something to hand out.
+    pub(super) fn has_run(&self) -> bool {
+        !self.is_leaving && self.rests_until.is_none() && !self.buffer.is_empty()
+    }
+
     /// What to hand out next: at most `bytes_max`, at least one entry, all of one kind: `plain` tells batches apart
     /// that can go on as they are.
     pub(super) fn run(&self, partition: u32, bytes_max: usize, plain: bool) -> Option<Run> {
-        if self.is_leaving || self.rests_until.is_some() {
+        if !self.has_run() {
             return None;
         }
         let first = self.buffer.front()?;

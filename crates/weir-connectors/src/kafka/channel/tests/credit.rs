@@ -18,7 +18,7 @@ fn fetching_pauses_and_heartbeats_go_on() {
     (0..batches).for_each(|_| append(&*channel, &batch(&bodies)).expect("acknowledged"));
     let beats = rig.beats();
     eventually("heartbeats go on", || rig.beats() > beats + 3);
-    // Paused at 80 %, and what was underway has come: nothing more does.
+    // Paused at a share of the memory, and what was underway has come: nothing more does.
     let fetches = rig.fake.requests(ApiKey::Fetch);
     let beats = rig.beats();
     eventually("heartbeats go on", || rig.beats() > beats + 1);

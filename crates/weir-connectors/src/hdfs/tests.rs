@@ -52,7 +52,7 @@ impl Rig {
         let spec = spec(&format!("path = 'file://{path}'\n{options}"));
         let spec = spec.unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
         let io = Arc::new(IoThread::start("test-hdfs").expect("a thread"));
-        let open = |context: &_| spec.open(context, Arc::new(LocalFileSystem::new("/")), io, Box::new(Instant::now));
+        let open = |context: &_| spec.open(context, 0, Arc::new(LocalFileSystem::new("/")), io, Box::new(Instant::now));
         Run::start(channel, open).unwrap_or_else(|error| panic!("{error}"))
     }
 
