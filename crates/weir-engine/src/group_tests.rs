@@ -214,13 +214,11 @@ fn lanes_that_keep_partitions_do_not_meet() {
     let woken = returned.notified();
     tokio::pin!(woken);
     woken.as_mut().enable();
-    let mut found = Vec::new();
-    while let Some(delivery) = next(&quick) {
-        found.push(of(&delivery));
-        delivery.ack.ack();
-    }
+    let taken: Vec<_> = std::iter::from_fn(|| next(&quick)).collect();
+    let found: Vec<_> = taken.iter().map(of).collect();
     assert_eq!(found, [(1, 0..10), (1, 10..20), (3, 0..10)], "2 is for the other, asked or not");
     assert!(woken.as_mut().enable(), "which is told so");
+    taken.into_iter().for_each(|delivery| delivery.ack.ack());
     let second = next(&slow).expect("its own");
     assert_eq!(of(&second), (2, 0..10));
     drop(stuck.ack);

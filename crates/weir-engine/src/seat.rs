@@ -23,8 +23,8 @@ pub(crate) struct Homes {
 }
 
 impl Homes {
-    /// Whether events of `partition` are for the lane at `seat`. One that has no lane yet gets the one with the fewest,
-    /// its last one first: whoever asks, so that a lane that stands still has its share and no more.
+    /// Whether events of `partition` are for the lane at `seat`. One that has no lane yet gets the one with the fewest, or
+    /// its last one if that has little more: whoever asks, so that a lane that stands still has its share and no more.
     pub(crate) fn is_for(&mut self, partition: u32, seat: Seat) -> bool {
         // Sinks of one group may have different numbers of lanes.
         seat.lanes < 2 || self.home(partition, seat) % seat.lanes == seat.index
@@ -39,9 +39,10 @@ impl Homes {
             partitions[(home % seat.lanes) as usize] += 1;
         }
         let fewest = partitions.iter().min().copied().unwrap_or_default();
-        let has_fewest = |lane: &u32| partitions.get(*lane as usize) == Some(&fewest);
-        let last = self.last.get(&partition).copied().filter(has_fewest);
-        let home = last.or_else(|| (0..seat.lanes).find(has_fewest)).unwrap_or_default();
+        let has = |lane: u32, most: u32| partitions.get(lane as usize).is_some_and(|count| *count <= most);
+        // One more than the others is little against files that would have to be begun anew.
+        let last = self.last.get(&partition).copied().filter(|lane| has(*lane, fewest + 1));
+        let home = last.or_else(|| (0..seat.lanes).find(|lane| has(*lane, fewest))).unwrap_or_default();
         self.here.insert(partition, home);
         self.last.insert(partition, home);
         self.has_news |= home != seat.index;
@@ -69,7 +70,7 @@ mod tests {
 
     /// Scenario: one of three lanes asks for seven partitions; then two go, one of them comes back, and a new one.
     /// Guarantees: every partition has one lane, whoever asks, and lanes have equally many, as far as that goes; others are to
-    /// be woken when they got one; what comes back goes to its lane; a lane alone takes all, and leaves no mark.
+    /// be woken when they got one; what comes back goes to its lane while that has little more than others; a lane alone takes all, and leaves no mark.
     #[test]
     fn partitions_stay_and_are_spread() {
         let mut homes = Homes::default();

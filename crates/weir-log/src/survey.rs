@@ -80,24 +80,22 @@ pub(crate) fn survey(disk: &dyn Disk, dirs: &Dirs) -> Result<Vec<Found>, Refusal
 }
 
 /// Puts right what a running log changed while it was surveyed. A segment whose header could not be read may have been in
-/// the making: then it has one now, or, if it is the last, nothing has been written to it yet. That one is taken out and
-/// returned: it is no segment so far.
-pub(crate) fn settle(disk: &dyn Disk, found: &mut Vec<Found>) -> Option<Found> {
-    let last_path = found.last()?.path.clone();
-    let mut unwritten = None;
+/// the making: then it has one now, or, if it is the last, nothing has been written to it yet, and it is no segment so far.
+pub(crate) fn settle(disk: &dyn Disk, found: &mut Vec<Found>) {
+    let mut is_unwritten = false;
     for found in found.iter_mut().filter(|found| found.header.is_none()) {
         let is_blank = |file: Arc<dyn DiskFile>| last_byte(&*file, 0, found.bytes).map(|last| last == 0);
         // Before the header is looked at once more: what had none and was blank then was not written to.
         let was_blank = disk.open(&found.path, Access::Read).and_then(is_blank).unwrap_or(false);
-        if let Ok(Header::Known(header)) = read_header(disk, &found.path) {
-            (found.header, found.base) = (Some(header), header.base);
-        } else if was_blank && found.path == last_path {
-            unwritten = Some(last_path.clone());
+        match read_header(disk, &found.path) {
+            Ok(Header::Known(header)) => (found.header, found.base, is_unwritten) = (Some(header), header.base, false),
+            // Of the last one this stays.
+            _ => is_unwritten = was_blank,
         }
     }
-    let path = unwritten?;
-    let at = found.iter().position(|found| found.path == path)?;
-    Some(found.remove(at))
+    if is_unwritten && found.last().is_some_and(|last| last.header.is_none()) {
+        found.pop();
+    }
 }
 
 enum Header {

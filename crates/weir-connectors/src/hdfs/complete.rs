@@ -7,9 +7,10 @@
 //!   ROOT/.weir/PREFIX/passed/00f1e2d3c4b5a697-3/1763989200000         a partition has nothing more from before that moment
 //! ```
 //!
-//! A partition has its folder from its first events on, so that the others wait for it. A directory is expected before the first file gets a name in it, and a partition has passed an end after the last one
-//! did. Whoever passes an end looks whether all partitions have, and if so completes what is expected up to there. A crash
-//! in between leaves that to the next end.
+//! A partition has its folder from its first events on, so that the others wait for it. A directory is expected before the
+//! first file gets a name in it, and a partition has passed an end after the last one did. Whoever passes an end looks
+//! whether all partitions have, and if so completes what is expected up to there. A crash in between leaves that to the next
+//! end.
 
 use weir_event::ChannelId;
 use weir_hdfs::{CreateOptions, FileSystem, HdfsError, HdfsErrorKind};

@@ -130,7 +130,7 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
             "lanes",
             Kind::Count { min: 1, max: 64 },
             "4",
-            "Threads that write, on a channel that agents share (Kafka). Each partition belongs to one of them, so a DataNode that stands still stops the partitions of the threads that have a file on it, until write_timeout, and not the others. open_files_max is shared out evenly among them. A channel of this agent alone has one partition, and gets one thread.",
+            "Threads that write, on a channel that agents share (Kafka), at most one for each partition that it has at the start. Each partition belongs to one of them, so a DataNode that stands still stops the partitions of the threads that have a file on it, until write_timeout, and not the others. open_files_max is shared out evenly among them. A channel of this agent alone has one partition, and gets one thread.",
         ),
         OptionSpec::unset(
             "sync_interval",

@@ -11,10 +11,10 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use weir_config::{Diagnostics, TypeSpec};
 use weir_engine::sink::{FlushReason, SinkSpec as _};
-use weir_event::EventBatch;
+use weir_event::{ChannelId, EventBatch};
 use weir_hdfs::LocalFileSystem;
 
-use super::complete::MARKER;
+use super::complete::{MARKER, hear_of};
 use super::config::{HdfsSpec, SPEC};
 use super::store::Hdfs;
 use crate::io_thread::IoThread;
@@ -226,7 +226,7 @@ fn complete(folder: &Path) -> Vec<String> {
 }
 
 /// Scenario: two partitions, each with an agent of its own, in directories by minute; one is ahead; one agent crashes and
-/// another one takes over; then a straggler comes.
+/// another one takes over; then a straggler comes; then a third partition is begun.
 /// Guarantees: a directory is complete once both partitions are past its end by the delay and not before, its files have
 /// their names by then, and a crash takes nothing away from that; the straggler is kept and counted.
 #[test]
@@ -258,11 +258,19 @@ fn directories_of_past_time_are_complete() {
     assert_eq!(files, 2, "the file of the one that had events there, and the marker");
     put(&mut behind, 1, 1);
     assert_eq!(behind.group.ledger().faults.total(), 1);
+    let work = folder.path().join(".weir/events").display().to_string();
+    let files = LocalFileSystem::new("/");
+    let heard = hear_of(&files, &work, ChannelId { log: 9, partition: 0 });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(heard).expect("heard of");
+    put(&mut ahead, 0, 5);
+    put(&mut behind, 1, 5);
+    assert_eq!(complete(folder.path()), ["22-13", "22-14"], "a third one has not said anything yet");
     for mut run in [ahead, behind] {
         run.flush(FlushReason::Shutdown).expect("finished");
     }
     let lines: usize = read_files(folder.path()).finished.values().map(|text| text.lines().count()).sum();
-    assert_eq!(lines, 3 * 7);
+    assert_eq!(lines, 3 * 9);
 }
 
 /// Scenario: paths and Kerberos options that cannot be meant.

@@ -58,6 +58,8 @@ struct Progress {
     /// Events below may be in finished files already.
     repeats_below: u64,
     watermark: Watermark,
+    /// Whether the store has heard of it.
+    is_known: bool,
 }
 
 /// What belongs to one batch while it is written.
@@ -121,6 +123,9 @@ impl<S: Store> TreeSink<S> {
         let origin = batches.iter().find_map(|batch| batch.origin().map(|origin| origin.channel));
         let channel = origin.unwrap_or_else(|| self.channel(partition));
         let repeats_below = self.note_range(channel, &range, repeats_below).await?;
+        if self.options.complete_after.is_some() && !batches.is_empty() {
+            self.make_known(channel).await?;
+        }
         let id = self.pending.take_in(ack);
         let mut next = range.start;
         for batch in &batches {
@@ -136,6 +141,15 @@ impl<S: Store> TreeSink<S> {
             self.settle_written(self.options.format.codec() == Codec::None).await?;
         }
         self.pending.settle(id);
+        Ok(())
+    }
+
+    /// Tells the store of a partition with its first events, so that directories wait for it from then on.
+    async fn make_known(&mut self, channel: ChannelId) -> Result<(), StoreError> {
+        if self.partitions.get(&channel.partition).is_some_and(|progress| !progress.is_known) {
+            self.store.hears_of(channel).await?;
+            self.partitions.entry(channel.partition).or_default().is_known = true;
+        }
         Ok(())
     }
 
@@ -191,10 +205,6 @@ impl<S: Store> TreeSink<S> {
         if !follows {
             let slots = self.slots_where(|file| file.partition() == partition);
             self.finish(&slots, "gap").await?;
-        }
-        if is_new_stay && self.options.complete_after.is_some() {
-            // Before others can take it for nobody's: directories wait for it from now on.
-            self.store.hears_of(channel).await?;
         }
         if is_new_stay {
             self.store.begin_stay(channel).await?;

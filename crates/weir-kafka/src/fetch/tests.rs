@@ -112,8 +112,9 @@ async fn replicas_in_the_rack_are_used() {
     assert_eq!(statistics.bytes_from_replicas, statistics.bytes, "the leader names the replica each time");
 }
 
-/// Scenario: a partition is paused, and a fetch waits at the broker while records arrive.
-/// Guarantees: nothing comes of a paused partition; new records end the wait.
+/// Scenario: a partition is paused and goes on while a fetch for another one is out; then a fetch waits at the broker while
+/// records arrive.
+/// Guarantees: nothing comes of a paused partition, and it does not wait for the other one; new records end the wait.
 #[tokio::test]
 async fn pauses_hold_and_waits_end() {
     let (_fake, cluster) = filled(1, 2, 1).await;
@@ -123,11 +124,13 @@ async fn pauses_hold_and_waits_end() {
     fetcher.assign("t", 1, 0);
     fetcher.set_paused("t", 0, true);
     assert_eq!(fetcher.next().await.expect("readable").partition, 1);
+    // The broker would wait a minute for news of the other one.
+    fetcher.set_paused("t", 0, false);
+    assert_eq!(fetcher.next().await.expect("readable").partition, 0);
+    fetcher.unassign("t", 0);
     let (fetched, ()) = tokio::join!(fetcher.next(), fill(&cluster, 2, 1));
     let fetched = fetched.expect("readable");
     assert_eq!((fetched.partition, fetched.next_offset), (1, 20));
-    fetcher.unassign("t", 1);
-    fetcher.set_paused("t", 0, false);
 }
 
 /// Scenario: of many partitions a few have news, again and again; then the broker forgets its sessions, and another time

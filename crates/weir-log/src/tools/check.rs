@@ -127,13 +127,14 @@ pub fn check(disk: &dyn Disk, dir: &Path, fallback_dir: Option<&Path>) -> Result
         let next = chain.kept.get(index + 1);
         let end = next.map_or(u64::MAX, |next| next.base);
         let scan = match scan(disk, found, end).map_err(ToolError::io("read", &found.path)) {
-            Err(error) if is_released(disk, &dirs, id, end, &error)? => {
+            Err(error) => {
+                let end = released_to(disk, &dirs, id, found, &error)?.ok_or(error)?;
                 if report.segments.is_empty() {
                     (report.start_offset, report.end_offset) = (end, end);
                 }
                 continue;
             }
-            scan => scan?,
+            Ok(scan) => scan,
         };
         let epoch = found.header.map(|header| header.epoch);
         // Rolled, or closed, by the opening that wrote it.
@@ -193,31 +194,35 @@ impl CheckReport {
     }
 }
 
-/// Whether a segment that ends at `end` could not be opened because a running log deleted it since it was listed: it does
-/// that when all groups have passed it.
-pub(super) fn is_released(
+/// Where a segment ended that could not be opened because a running log deleted it since it was listed, which it does when
+/// all groups have passed it; `None` if it is gone for another reason.
+pub(super) fn released_to(
     disk: &dyn Disk,
     dirs: &Dirs,
     id: Option<u64>,
-    end: u64,
+    found: &Found,
     error: &ToolError,
-) -> Result<bool, ToolError> {
-    let is_gone = matches!(error, ToolError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
-    Ok(is_gone && good_positions(&read_groups(disk, dirs, id)?).min().is_some_and(|lowest| end <= lowest))
+) -> Result<Option<u64>, ToolError> {
+    if !matches!(error, ToolError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    // What was the last may have been followed by others.
+    let end = survey(disk, dirs)?.iter().map(|other| other.base).find(|base| *base > found.base);
+    let passed = read_groups(disk, dirs, id)?.iter().filter_map(|group| group.position).min();
+    Ok(end.filter(|end| passed.is_some_and(|passed| *end <= passed)))
 }
 
 /// Finds the segments of the log and its identity, as opening does.
 pub(super) fn look(disk: &dyn Disk, dirs: &Dirs) -> Result<(Chain, Option<Verdict>, Option<u64>), ToolError> {
     let meta = read_file(disk, &dirs.meta(), Kind::Meta)?;
     let mut found = survey(disk, dirs)?;
-    let unwritten = settle(disk, &mut found);
+    settle(disk, &mut found);
     if found.is_empty() && meta.is_none() {
         return Err(ToolError::NoLog { dir: dirs.root.clone() });
     }
     let stored = meta.as_ref().and_then(|meta| meta.newest).map(|slot| slot.log_id);
     let id = identity(&found).map(|(id, _)| id).or(stored);
-    let mut chain = chain(disk, found, id.unwrap_or_default())?;
-    chain.superseded.extend(unwritten.map(|found| found.path));
+    let chain = chain(disk, found, id.unwrap_or_default())?;
     Ok((chain, meta, id))
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use weir_event::ArenaPool;
 
 use super::ToolError;
-use super::check::{is_released, look};
+use super::check::{look, released_to};
 use crate::disk::{Access, Disk};
 use crate::format::SEGMENT_HEADER_BYTES;
 use crate::reader::StoredBatch;
@@ -66,8 +66,7 @@ pub fn dump(
             take(stored)
         };
         match for_each_batch(disk, found, end, &mut each) {
-            Err(error) if is_released(disk, &dirs, id, end, &error)? => expected = end,
-            Err(error) => return Err(error),
+            Err(error) => expected = released_to(disk, &dirs, id, found, &error)?.ok_or(error)?,
             Ok(ControlFlow::Break(())) => break,
             Ok(ControlFlow::Continue(())) => {}
         }

@@ -55,7 +55,7 @@ const READ_OPTIONS: &[OptionSpec] = &[
         "fetch_memory",
         Kind::Bytes { min: MIB, max: 64 * 1024 * MIB },
         "64 MiB",
-        "Most bytes fetched and not taken by a sink, of each sink group. A partition is not fetched while it has more than is left of 80 % of it, so that one which nobody takes does not hold up the others; what brokers have sent by then may take half as much again.",
+        "Most bytes fetched and not taken by a sink, of each sink group. A partition is not fetched while it has more than is left of 80 % of it, so that a few which nobody takes leave memory to the others; what brokers have sent by then may take half as much again.",
     ),
     OptionSpec::defaulted(
         "session_timeout",

@@ -66,8 +66,8 @@ impl ReadSpec {
 
     fn fetch_options(&self) -> FetchOptions {
         let defaults = FetchOptions::default();
-        // One answer per broker may come on top of the mark at which fetching pauses: with a 16th each, half as much
-        // again as the limit is enough for 11 brokers.
+        // One answer per broker may come on top of the limit, at which fetching pauses for good: with a 16th each, half as
+        // much again is enough for 8 brokers.
         let bytes_max = (self.fetch_memory / 16).clamp(ANSWER_BYTES_MIN, defaults.bytes_max);
         FetchOptions {
             bytes_max,
