@@ -10,7 +10,6 @@
 //!      ^ moves when the first range is acked
 //! ```
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -242,9 +241,9 @@ impl Group {
         if seat.lanes < 2 {
             return state.cursor.read(limit);
         }
-        let homes = RefCell::new(&mut state.homes);
-        let read = state.cursor.read_of(limit, &|partition| homes.borrow_mut().is_for(partition, seat));
-        if state.homes.take_news() {
+        let State { cursor, homes, .. } = state;
+        let read = cursor.read_of(limit, &mut |partition| homes.is_for(partition, seat));
+        if homes.take_news() {
             self.wakeup.notify_waiters();
         }
         read

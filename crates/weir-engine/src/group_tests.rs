@@ -75,9 +75,13 @@ impl Cursor for Scripted {
         self.0.lock().leaving.clone()
     }
     fn read(&mut self, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {
-        self.read_of(limit, &|_| true)
+        self.read_of(limit, &mut |_| true)
     }
-    fn read_of(&mut self, _: ReadLimit, is_wanted: &dyn Fn(u32) -> bool) -> Result<Option<ReadChunk>, ChannelError> {
+    fn read_of(
+        &mut self,
+        _: ReadLimit,
+        is_wanted: &mut dyn FnMut(u32) -> bool,
+    ) -> Result<Option<ReadChunk>, ChannelError> {
         let mut script = self.0.lock();
         let at = script.chunks.iter().position(|(partition, _)| is_wanted(*partition));
         Ok(at.and_then(|at| script.chunks.remove(at)).map(|(partition, range)| chunk(partition, range)))

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::disk::{Access, Disk, DiskFile, read_tolerant};
 use crate::errors::Refusal;
@@ -82,20 +81,18 @@ pub(crate) fn survey(disk: &dyn Disk, dirs: &Dirs) -> Result<Vec<Found>, Refusal
 /// Puts right what a running log changed while it was surveyed. A segment whose header could not be read may have been in
 /// the making: then it has one now, or, if it is the last, nothing has been written to it yet, and it is no segment so far.
 pub(crate) fn settle(disk: &dyn Disk, found: &mut Vec<Found>) {
-    let mut is_unwritten = false;
+    let is_blank = |last: &Found| {
+        let file = disk.open(&last.path, Access::Read);
+        file.and_then(|file| last_byte(&*file, 0, last.bytes)).is_ok_and(|end| end == 0)
+    };
+    // Before headers are looked at once more: what had none and was blank then was not written to.
+    let is_unwritten = found.last().is_some_and(|last| last.header.is_none() && is_blank(last));
     for found in found.iter_mut().filter(|found| found.header.is_none()) {
-        let is_blank = |file: Arc<dyn DiskFile>| last_byte(&*file, 0, found.bytes).map(|last| last == 0);
-        // Before the header is looked at once more: what had none and was blank then was not written to.
-        let was_blank = disk.open(&found.path, Access::Read).and_then(is_blank).unwrap_or(false);
-        match read_header(disk, &found.path) {
-            Ok(Header::Known(header)) => (found.header, found.base, is_unwritten) = (Some(header), header.base, false),
-            // Of the last one this stays.
-            _ => is_unwritten = was_blank,
+        if let Ok(Header::Known(header)) = read_header(disk, &found.path) {
+            (found.header, found.base) = (Some(header), header.base);
         }
     }
-    if is_unwritten && found.last().is_some_and(|last| last.header.is_none()) {
-        found.pop();
-    }
+    found.pop_if(|last| is_unwritten && last.header.is_none());
 }
 
 enum Header {

@@ -203,7 +203,6 @@ impl HdfsSpec {
             let bytes = options.bytes_opt("roll_bytes").unwrap_or(near_a_block);
             tree.lane.style.limits.bytes = Some(bytes).filter(|bytes| *bytes > 0);
         }
-        let (lanes, open_files_max) = (options.count("lanes") as usize, options.count("open_files_max") as usize);
         let sync_interval = options.duration_opt("sync_interval");
         let complete_after = options.duration_opt("complete_after");
         if complete_after.is_some() && tree.as_ref().is_some_and(|tree| tree.template.unit_ms().is_none()) {
@@ -213,19 +212,14 @@ impl HdfsSpec {
             );
             return None;
         }
-        Some(Self {
-            tree: tree?,
-            connection: connection?,
-            create,
-            sync_interval,
-            complete_after,
-            lanes: lanes.min(open_files_max),
-        })
+        let tree = tree?;
+        let lanes = tree.lane.open_files_max.min(options.count("lanes") as usize);
+        Some(Self { tree, connection: connection?, create, sync_interval, complete_after, lanes })
     }
 
     /// How many lanes there are: one for each partition at most.
     fn lanes(&self, context: &SinkContext) -> usize {
-        if context.channel_is_shared { self.lanes.min(context.positions.len()).max(1) } else { 1 }
+        self.lanes.min(context.positions.len().max(1))
     }
 
     /// Opens lane `index` with a clock of the caller's, on `file_system`.

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use weir_connectors::io_thread::IoThread;
 use weir_connectors::registry;
-use weir_kafka::{Cluster, ClusterOptions, OffsetAt, Place};
+use weir_kafka::{Cluster, OffsetAt};
 use weir_servers::kafka::{self, Version};
 use weir_testkit::agent::TestAgent;
 
 use crate::hub::{Acked, HOLD, Hub};
+use crate::look::{committed, connect};
 
 const PARTITIONS: u32 = 12;
 /// Longest wait for anything: several session timeouts and the starts of members on a busy machine.
@@ -51,8 +52,7 @@ fn with_ground(version: Version, work: impl FnOnce(&Ground<'_>) -> Result<(), Fa
     kafka::Cluster::with(options, |server| {
         server.create_topic(&kafka::Topic { partitions: PARTITIONS, ..kafka::Topic::new("t") })?;
         let io = IoThread::start("test-look")?;
-        let bootstrap: Vec<String> = server.bootstrap().split(',').map(str::to_owned).collect();
-        let cluster = io.wait_for(Cluster::connect(ClusterOptions::new(bootstrap))).ok_or("a panic")??;
+        let cluster = connect(&io, server)?;
         work(&Ground { server, cluster, io })
     })
 }
@@ -93,13 +93,7 @@ impl Ground<'_> {
     }
 
     fn committed(&self) -> Result<BTreeMap<u32, u64>, Failed> {
-        let cluster = self.cluster.clone();
-        let found = self.io.wait_for(async move {
-            let place = |partition| Place { topic: "t".into(), partition };
-            cluster.committed("weir", &(0..PARTITIONS as i32).map(place).collect::<Vec<_>>()).await
-        });
-        let found = found.ok_or("a panic")??;
-        Ok(found.iter().map(|found| (found.place.partition as u32, found.offset.unwrap_or(0) as u64)).collect())
+        committed(&self.io, &self.cluster, "weir", PARTITIONS as i32)
     }
 
     /// Looks whether everything that is committed now was acknowledged by then.

@@ -4,6 +4,7 @@ mod channel;
 mod guarded;
 mod hdfs;
 mod hub;
+mod look;
 mod solr;
 mod source;
 

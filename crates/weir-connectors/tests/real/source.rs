@@ -20,8 +20,10 @@ use weir_engine::selector::Selector;
 use weir_engine::source::SourceContext;
 use weir_engine::stop::StopSignal;
 use weir_event::EventBatch;
-use weir_kafka::{Cluster, ClusterOptions, Committed, Place, Producer, ProducerOptions};
+use weir_kafka::{Cluster, ClusterOptions, Producer, ProducerOptions};
 use weir_servers::kafka::{self, Version};
+
+use crate::look::{committed, connect};
 
 /// In a child process: the options of the source it is to run.
 pub(crate) const CHILD_VARIABLE: &str = "WEIR_TEST_SOURCE_OPTIONS";
@@ -271,19 +273,6 @@ fn options(server: &kafka::Cluster) -> String {
     )
 }
 
-/// What group `g` has committed.
-fn committed(io: &IoThread, server: &kafka::Cluster) -> Result<BTreeMap<i32, i64>, Failed> {
-    let bootstrap: Vec<String> = server.bootstrap().split(',').map(str::to_owned).collect();
-    let found = io.wait_for(async move {
-        let cluster = Cluster::connect(ClusterOptions::new(bootstrap)).await?;
-        let place = |partition| Place { topic: "t".into(), partition };
-        let found = cluster.committed("g", &(0..PARTITIONS).map(place).collect::<Vec<_>>()).await?;
-        let offset = |found: &Committed| Some((found.place.partition, found.offset?));
-        Ok::<_, Failed>(found.iter().filter_map(offset).collect())
-    });
-    found.ok_or("a panic")?
-}
-
 /// Scenario: two processes in one group over twelve partitions, events coming all the time; one process is killed.
 /// Guarantees: six partitions each; after the kill the other has all twelve within three session timeouts; every event was
 /// taken by somebody, in order, and twice only what the killed one had not committed.
@@ -312,7 +301,7 @@ pub(crate) fn agents_share_and_take_over(version: Version) -> Result<(), Failed>
         })?;
         write(40)?;
         let killed = first.kill()?;
-        let committed = committed(&io, server)?;
+        let committed = committed(&io, &connect(&io, server)?, "g", PARTITIONS)?;
         let end = write(20)?;
         within(TAKE_OVER_MAX, "the other has everything", || {
             let taken = second.taken();
@@ -335,7 +324,7 @@ pub(crate) fn agents_share_and_take_over(version: Version) -> Result<(), Failed>
             assert_eq!(next, end, "partition {partition}");
             // At most what the killed one had not committed, and as much as is under way when a partition moves.
             let taken = of(&killed).iter().map(|(_, behind)| *behind).max().unwrap_or(0);
-            let uncommitted = (taken - committed.get(&partition).copied().unwrap_or(0)).max(0);
+            let uncommitted = (taken - committed.get(&(partition as u32)).map_or(0, |offset| *offset as i64)).max(0);
             let limit = uncommitted + 45 * BATCH_EVENTS;
             assert!(repeated <= limit, "partition {partition}: {repeated} events twice, {uncommitted} not committed");
         }

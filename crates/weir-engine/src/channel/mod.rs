@@ -106,7 +106,7 @@ pub trait Cursor: Send {
     fn read_of(
         &mut self,
         limit: ReadLimit,
-        is_wanted: &dyn Fn(u32) -> bool,
+        is_wanted: &mut dyn FnMut(u32) -> bool,
     ) -> Result<Option<ReadChunk>, ChannelError> {
         if self.positions().iter().any(|position| is_wanted(position.channel.partition)) {
             self.read(limit)

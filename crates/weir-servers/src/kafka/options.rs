@@ -128,7 +128,7 @@ pub struct Kerberos {
 pub struct ClusterOptions {
     /// The release; all nodes are of the same.
     pub version: Version,
-    /// Number of nodes, 1 to 9; they are called 1, 2, 3 and so on.
+    /// Number of nodes, 1 to 9; they are called 1, 2, 3 and so on, and are in `rack1`, `rack2` and so on.
     pub brokers: u32,
     /// Ways in besides the plain one, each on every node.
     pub listeners: Vec<Listener>,

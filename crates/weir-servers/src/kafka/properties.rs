@@ -19,11 +19,6 @@ pub(super) struct Place {
     pub(super) listeners: Vec<u16>,
 }
 
-/// The rack of a node: each is in one of its own.
-pub(super) fn rack(id: u32) -> String {
-    format!("rack{id}")
-}
-
 /// The properties of the node at `place`, one of `places`, without where its data is: see [`of_data`].
 pub(super) fn of_node(
     place: &Place,
@@ -36,7 +31,7 @@ pub(super) fn of_node(
     let voters: Vec<_> = places.iter().map(|place| format!("{}@127.0.0.1:{}", place.id, place.controller)).collect();
     set("process.roles", "broker,controller");
     set("node.id", &place.id.to_string());
-    set("broker.rack", &rack(place.id));
+    set("broker.rack", &format!("rack{}", place.id));
     set("controller.quorum.voters", &voters.join(","));
     set("controller.listener.names", "CONTROLLER");
     set("inter.broker.listener.name", "PLAINTEXT");

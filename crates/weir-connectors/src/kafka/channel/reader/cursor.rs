@@ -174,13 +174,13 @@ impl Cursor for KafkaCursor {
     }
 
     fn read(&mut self, limit: ReadLimit) -> Result<Option<ReadChunk>, ChannelError> {
-        self.read_of(limit, &|_| true)
+        self.read_of(limit, &mut |_| true)
     }
 
     fn read_of(
         &mut self,
         limit: ReadLimit,
-        is_wanted: &dyn Fn(u32) -> bool,
+        is_wanted: &mut dyn FnMut(u32) -> bool,
     ) -> Result<Option<ReadChunk>, ChannelError> {
         let stored = self.wants_stored(limit.form);
         loop {

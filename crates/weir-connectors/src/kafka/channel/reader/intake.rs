@@ -1,6 +1,5 @@
 //! [`Intake`]: from the fetcher into the buffer, as far as there is room.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,8 +26,6 @@ pub(super) struct Intake {
     pub(super) troubles: Arc<Troubles>,
     /// Most bytes to hold.
     pub(super) memory_bytes: usize,
-    /// Partitions that are not fetched now.
-    pub(super) paused: BTreeSet<u32>,
     /// Partitions whose position the topic does not have; up to where it is what was read, if that is known.
     pub(super) astray: Vec<(u32, Option<u64>)>,
 }
@@ -93,19 +90,18 @@ impl Intake {
 
     /// Reads a partition from where its buffer ends.
     pub(super) fn assign(&mut self, partition: u32) {
-        let fetched = self.shared.with(|state| {
+        let found = self.shared.with(|state| {
             let stay = state.stays.get_mut(&partition)?;
             stay.rests_until = None;
-            Some(stay.fetched)
+            Some((i64::try_from(stay.fetched).ok()?, stay.is_paused))
         });
-        let Some(offset) = fetched.and_then(|offset| i64::try_from(offset).ok()) else { return };
+        let Some((offset, is_paused)) = found else { return };
         self.fetcher.assign(&self.topic, partition.cast_signed(), offset);
-        self.fetcher.set_paused(&self.topic, partition.cast_signed(), self.paused.contains(&partition));
+        self.fetcher.set_paused(&self.topic, partition.cast_signed(), is_paused);
     }
 
     pub(super) fn unassign(&mut self, partition: u32) {
         self.fetcher.unassign(&self.topic, partition.cast_signed());
-        self.paused.remove(&partition);
         self.troubles.clear(&about(partition));
     }
 
@@ -124,26 +120,19 @@ impl Intake {
     /// and some that nobody takes leave about as much as each of them has to the others (the dynamic threshold of switches
     /// with shared memory, Choudhury and Hahne 1998). One that has nothing is fetched as long as there is any memory.
     fn credit(&mut self) {
-        let memory_bytes = self.memory_bytes;
-        let limit = memory_bytes / 100 * SHARED_PERCENT;
         let changed = self.shared.with(|state| {
-            let free = limit.saturating_sub(state.buffered_bytes);
-            let turns = |(partition, stay): (&u32, &Stay)| {
-                let is_paused = self.paused.contains(partition);
-                let most = if is_paused { free / 100 * RESUME_PERCENT } else { free };
-                let is_full = state.buffered_bytes >= memory_bytes;
+            let is_full = state.buffered_bytes >= self.memory_bytes;
+            let free = (self.memory_bytes / 100 * SHARED_PERCENT).saturating_sub(state.buffered_bytes);
+            let turns = |(partition, stay): (&u32, &mut Stay)| {
+                let most = if stay.is_paused { free / 100 * RESUME_PERCENT } else { free };
                 let pauses = is_full || stay.buffered_bytes() > most;
-                (pauses != is_paused).then_some((*partition, pauses))
+                let has_changed = std::mem::replace(&mut stay.is_paused, pauses) != pauses;
+                has_changed.then_some((*partition, pauses))
             };
-            state.stays.iter().filter_map(turns).collect::<Vec<_>>()
+            state.stays.iter_mut().filter_map(turns).collect::<Vec<_>>()
         });
         for (partition, pauses) in changed {
             debug!(partition, pauses, "fetching");
-            if pauses {
-                self.paused.insert(partition)
-            } else {
-                self.paused.remove(&partition)
-            };
             self.fetcher.set_paused(&self.topic, partition.cast_signed(), pauses);
         }
     }

@@ -158,7 +158,6 @@ pub(super) fn open(
             shared: shared.clone(),
             troubles: opening.troubles.clone(),
             memory_bytes: read.fetch_memory,
-            paused: BTreeSet::new(),
             astray: Vec::new(),
         },
         commands: inbox,

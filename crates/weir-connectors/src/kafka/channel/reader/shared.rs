@@ -95,8 +95,13 @@ impl State {
     }
 
     /// The next run of the wanted partition that has one and had none for longest.
-    pub(super) fn next_run(&mut self, bytes_max: usize, plain: bool, is_wanted: &dyn Fn(u32) -> bool) -> Option<Run> {
-        let is_open = |partition: u32| !self.taken_away.contains(&partition) && is_wanted(partition);
+    pub(super) fn next_run(
+        &mut self,
+        bytes_max: usize,
+        plain: bool,
+        is_wanted: &mut dyn FnMut(u32) -> bool,
+    ) -> Option<Run> {
+        let mut is_open = |partition: u32| !self.taken_away.contains(&partition) && is_wanted(partition);
         let found = self.stays.iter().filter(|(partition, stay)| stay.has_run() && is_open(**partition));
         let partition = *found.min_by_key(|(_, stay)| stay.last_run)?.0;
         let stay = self.stays.get_mut(&partition)?;
@@ -199,11 +204,11 @@ mod tests {
         if let Some(stay) = state.stays.get_mut(&1) {
             stay.push_gone(8);
         }
-        assert!(state.next_run(1, false, &|_| true).is_none());
+        assert!(state.next_run(1, false, &mut |_| true).is_none());
         state.release(1, 9);
         assert_eq!(state.positions()[1].released, 4);
         assert_eq!(state.take_taken_away(), vec![1]);
-        let run = state.next_run(1, false, &|_| true).expect("it may be read now");
+        let run = state.next_run(1, false, &mut |_| true).expect("it may be read now");
         assert_eq!((run.partition, run.from, run.stay), (1, 4, 3));
         assert_eq!(state.take(&run, 1), Some(8));
         state.release(1, 8);
@@ -219,11 +224,12 @@ mod tests {
         let mut state = state(3);
         state.stays.values_mut().for_each(|stay| stay.push_gone(5));
         let turns: Vec<u32> =
-            (0..6).filter_map(|_| state.next_run(1, false, &|_| true).map(|run| run.partition)).collect();
+            (0..6).filter_map(|_| state.next_run(1, false, &mut |_| true).map(|run| run.partition)).collect();
         assert_eq!(turns, vec![0, 1, 2, 0, 1, 2]);
         // Two lanes in turn, one of two partitions, one of one.
-        let mut next = |is_wanted: &dyn Fn(u32) -> bool| state.next_run(1, false, is_wanted).map(|run| run.partition);
-        let turns: Vec<_> = (0..3).map(|_| (next(&|at| at < 2), next(&|at| at == 2))).collect();
+        let mut next =
+            |is_wanted: &mut dyn FnMut(u32) -> bool| state.next_run(1, false, is_wanted).map(|run| run.partition);
+        let turns: Vec<_> = (0..3).map(|_| (next(&mut |at| at < 2), next(&mut |at| at == 2))).collect();
         assert_eq!(turns, [(Some(0), Some(2)), (Some(1), Some(2)), (Some(0), Some(2))]);
         state.stays.values_mut().for_each(|stay| stay.is_leaving = true);
         assert_eq!(state.leaving().count(), 0, "nothing is out");

@@ -64,6 +64,8 @@ pub(super) struct Stay {
     pub(super) is_leaving: bool,
     /// Which run of all partitions was its last.
     pub(super) last_run: u64,
+    /// Whether it is not fetched for what is buffered.
+    pub(super) is_paused: bool,
     /// When to fetch again after a fault; until then it is not read.
     pub(super) rests_until: Option<Instant>,
     buffer: VecDeque<Entry>,
@@ -119,6 +121,7 @@ impl Stay {
             repeats_below: start.end,
             is_leaving: false,
             last_run: 0,
+            is_paused: false,
             rests_until: None,
             buffer: VecDeque::new(),
             buffered_bytes: 0,
