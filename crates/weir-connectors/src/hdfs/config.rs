@@ -135,7 +135,7 @@ pub(super) static SPEC: TypeSpec = TypeSpec {
         OptionSpec::unset(
             "sync_interval",
             Kind::Duration { min_ms: 100, max_ms: DAY_MS },
-            "Makes events readable and durable (hsync) so long after they came, before their file is finished. Over WebHDFS that ends a block each time.",
+            "Makes events readable and durable (hsync) so long after they came, before their file is finished. Over WebHDFS that ends a block each time, and with no more DataNodes than copies wants dfs.client.block.write.replace-datanode-on-failure.best-effort in the DataNodes' configuration: else a file is begun anew whenever one of them is left out.",
         )
         .example("10 s"),
         OptionSpec::unset(

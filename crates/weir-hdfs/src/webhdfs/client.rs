@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::authentication::{Authenticator, chain};
 use super::excluded::Excluded;
-use super::json::Location;
+use super::json::{Blocks, LocatedBlocks, Location, One};
 use super::remote::refusal;
 use super::{WebHdfsError, WebHdfsOptions, tls};
-use crate::{Faults, HdfsError, HdfsErrorKind};
+use crate::{Faults, HdfsError, HdfsErrorKind, Status};
 
 /// A host that is up answers a connection within milliseconds; a lost packet is sent again after one second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -191,6 +191,24 @@ impl Client {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
             return Ok(Answer { peer: address.to_owned(), repeated: false, location, body });
         }
+    }
+
+    pub(super) async fn status(&self, operation: &'static str, path: &str) -> Result<Status, HdfsError> {
+        let call = Call { method: Method::GET, operation, op: "GETFILESTATUS", path, query: Vec::new() };
+        Ok(self.call(&call).await?.json::<One>(&call)?.status.status(path.rsplit('/').next()))
+    }
+
+    /// The blocks of a file from `offset` on.
+    pub(super) async fn blocks(
+        &self,
+        operation: &'static str,
+        path: &str,
+        offset: u64,
+    ) -> Result<LocatedBlocks, HdfsError> {
+        // The default of its length is nothing at all in some versions.
+        let query = vec![("offset", offset.to_string()), ("length", i64::MAX.to_string())];
+        let call = Call { method: Method::GET, operation, op: "GET_BLOCK_LOCATIONS", path, query };
+        Ok(self.call(&call).await?.json::<Blocks>(&call)?.blocks)
     }
 
     fn url(&self, address: &str, call: &Call<'_>) -> String {

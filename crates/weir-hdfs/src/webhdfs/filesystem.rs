@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reqwest::Method;
 
 use super::client::{Answer, Call, Client, METRICS, error};
-use super::json::{Batch, Beans, Blocks, Done, One, Summary};
+use super::json::{Batch, Beans, Done, Summary};
 use super::reader::WebReader;
 use super::upload::Upload;
 use super::writer::WebWriter;
@@ -41,11 +41,8 @@ impl WebHdfs {
 
     /// Whether the file is still open; `None` if the server cannot say.
     async fn is_open(&self, path: &str) -> Result<Option<bool>, HdfsError> {
-        // The default of its length is nothing at all in some versions.
-        let query = vec![("offset", "0".to_owned()), ("length", i64::MAX.to_string())];
-        let call = get("recover the lease of", "GET_BLOCK_LOCATIONS", path, query);
-        match self.client.call(&call).await {
-            Ok(answer) => Ok(Some(answer.json::<Blocks>(&call)?.blocks.is_under_construction)),
+        match self.client.blocks("recover the lease of", path, 0).await {
+            Ok(blocks) => Ok(Some(blocks.is_under_construction)),
             Err(error) if error.kind == HdfsErrorKind::Unsupported => Ok(None),
             Err(error) => Err(error),
         }
@@ -107,9 +104,8 @@ impl FileSystem for WebHdfs {
     }
 
     async fn status(&self, path: &str) -> Result<Option<Status>, HdfsError> {
-        let call = get("ask for", "GETFILESTATUS", path, Vec::new());
-        match self.client.call(&call).await {
-            Ok(answer) => Ok(Some(answer.json::<One>(&call)?.status.status(path.rsplit('/').next()))),
+        match self.client.status("ask for", path).await {
+            Ok(status) => Ok(Some(status)),
             Err(error) if error.kind == HdfsErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

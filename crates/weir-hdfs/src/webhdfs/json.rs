@@ -1,6 +1,7 @@
 //! Answers of servers, as far as they are used.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::{Space, Status};
 
@@ -94,6 +95,20 @@ pub(super) struct Blocks {
 #[serde(rename_all = "camelCase")]
 pub(super) struct LocatedBlocks {
     pub(super) is_under_construction: bool,
+    last_located_block: Option<LocatedBlock>,
+}
+
+#[derive(Deserialize)]
+struct LocatedBlock {
+    #[serde(default)]
+    locations: Vec<IgnoredAny>,
+}
+
+impl LocatedBlocks {
+    /// Copies of the last block that the NameNode knows of; `None` for a file without any.
+    pub(super) fn copies_of_last(&self) -> Option<usize> {
+        self.last_located_block.as_ref().map(|block| block.locations.len())
+    }
 }
 
 #[derive(Deserialize)]

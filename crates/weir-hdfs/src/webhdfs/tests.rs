@@ -236,7 +236,7 @@ async fn a_search_for_a_datanode_ends_in_time() {
 async fn bodies_move_on_the_clients_runtime() {
     let node = Scripted::start([Answer::Late(Duration::ZERO), Answer::Late(Duration::ZERO)]).await;
     let at = |op: &str| ok(&format!(r#"{{"Location":"http://{}/webhdfs/v1/f?op={op}"}}"#, node.address));
-    let namenode = Scripted::start([at("CREATE"), at("APPEND")]).await;
+    let namenode = Scripted::start([at("CREATE"), exception("FileNotFoundException", ""), at("APPEND")]).await;
     let files = client(&[&namenode]);
     let options = CreateOptions { overwrite: true, ..CreateOptions::default() };
     let mut writer = files.create("/f", &options).await.expect("begun");
@@ -255,6 +255,35 @@ async fn bodies_move_on_the_clients_runtime() {
     }
     assert_eq!(writer.close().await.expect("closed"), 6);
     other.shutdown_background();
+}
+
+/// Scenario: a file of three copies is flushed and written on four times; the NameNode hears of the last copy late, then at
+/// once, then it does not say.
+/// Guarantees: an APPEND waits until all are known, for half of what a write may take, and not again after it was in vain.
+#[tokio::test]
+async fn an_append_waits_for_all_copies() {
+    let node = Scripted::start(std::iter::repeat_n(Answer::Late(Duration::ZERO), 5)).await;
+    let at = |op: &str| ok(&format!(r#"{{"Location":"http://{}/webhdfs/v1/f?op={op}"}}"#, node.address));
+    let status = ok(r#"{"FileStatus":{"type":"FILE","replication":3}}"#);
+    let known = |copies: usize| {
+        let last = format!(r#"{{"locations":[{}]}}"#, vec![r#"{"name":"127.0.0.1:9866"}"#; copies].join(","));
+        ok(&format!(r#"{{"LocatedBlocks":{{"isUnderConstruction":false,"lastLocatedBlock":{last}}}}}"#))
+    };
+    let late = [at("CREATE"), status, known(1), known(2), known(3), at("APPEND")];
+    let rest = [known(3), at("APPEND"), Answer::Silence, at("APPEND"), at("APPEND")];
+    let namenode = Scripted::start(late.into_iter().chain(rest)).await;
+    let files = client_with(&[&namenode], |options| options.write_timeout = Duration::from_secs(4));
+    let options = CreateOptions { overwrite: true, ..CreateOptions::default() };
+    let mut writer = files.create("/f", &options).await.expect("begun");
+    for part in ["one", "two", "three", "four", "five"] {
+        writer.write(Bytes::from_static(part.as_bytes())).await.expect("queued");
+        writer.flush().await.expect("flushed");
+    }
+    assert_eq!(writer.close().await.expect("closed"), 19);
+    let seen = namenode.seen();
+    let asked = |part: &str| seen.iter().filter(|line| line.contains(part)).count();
+    assert_eq!((asked("=GETFILESTATUS"), asked("=GET_BLOCK_LOCATIONS"), asked("=APPEND")), (1, 5, 4), "{seen:?}");
+    assert_eq!((asked("offset=2&"), asked("offset=5&"), asked("offset=10&")), (3, 1, 1), "{seen:?}");
 }
 
 /// Scenario: a DataNode refuses in the middle of a body; another answers with something that is no exception.

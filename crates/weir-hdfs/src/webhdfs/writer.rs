@@ -1,10 +1,12 @@
 //! [`WebWriter`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::Method;
+use tokio::time::{sleep, timeout};
 
 use super::client::{Call, Client};
 use super::upload::Upload;
@@ -18,19 +20,24 @@ pub(super) struct WebWriter {
     upload: Option<Upload>,
     written: u64,
     acknowledged: u64,
-    /// A request was an APPEND.
-    appended: bool,
+    /// Copies that a block of the file has when all is well: unknown before the first APPEND, 0 where they are not waited for.
+    copies: Option<usize>,
 }
 
 impl WebWriter {
     pub(super) fn new(client: Arc<Client>, path: &str, upload: Upload) -> Self {
         let path = path.to_owned();
-        Self { client, path, upload: Some(upload), written: 0, acknowledged: 0, appended: false }
+        Self { client, path, upload: Some(upload), written: 0, acknowledged: 0, copies: None }
     }
 
     /// What is there, or an APPEND.
     async fn upload(&mut self) -> Result<&mut Upload, HdfsError> {
         if self.upload.is_none() {
+            // Half of what a write may take. In vain: a node is gone, and will be before the next one as well.
+            if timeout(self.client.options.write_timeout / 2, self.settle()).await.is_err() {
+                tracing::debug!(path = %self.path, copies = self.copies, "appends without all copies");
+                self.copies = Some(0);
+            }
             let call = Call {
                 method: Method::POST,
                 operation: "append to",
@@ -40,9 +47,35 @@ impl WebWriter {
             };
             let url = self.client.datanode(&call).await?;
             self.upload = Some(Upload::begin(&self.client, Method::POST, "append to", &self.path, url));
-            self.appended = true;
         }
         Ok(self.upload.as_mut().expect("it was made above"))
+    }
+
+    /// Waits until the NameNode has heard of every copy of the last block, before an APPEND. It calls a file complete with the
+    /// first it hears of, and has those written on that it knows; where there are no more DataNodes than copies, Hadoop's
+    /// client then looks in vain for one more, and breaks off ("Failed to replace a bad datanode"): on a busy machine every
+    /// fifth file. A server that does not tell is not asked again.
+    async fn settle(&mut self) {
+        let copies = match self.copies {
+            Some(copies) => copies,
+            None => {
+                (self.client.status("append to", &self.path).await).map_or(0, |status| usize::from(status.replication))
+            }
+        };
+        self.copies = Some(copies);
+        if copies == 0 {
+            return;
+        }
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let blocks = self.client.blocks("append to", &self.path, self.written.saturating_sub(1)).await;
+            match blocks.ok().and_then(|blocks| blocks.copies_of_last()) {
+                Some(known) if known < copies => sleep(pause).await,
+                Some(_) => return,
+                None => return self.copies = Some(0),
+            }
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
     }
 
     /// Ends the request, which completes the file.

@@ -26,6 +26,8 @@ fn files_and_faults() -> Result<(), Failed> {
         // The default: a dead node stays listed for ten minutes.
         ("dfs.heartbeat.interval", "3"),
         ("dfs.namenode.heartbeat.recheck-interval", "300000"),
+        // Else a busy DataNode is given no copy, and with two of three copies Hadoop's client does not append.
+        ("dfs.namenode.redundancy.considerLoad", "false"),
     ];
     let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let options = ClusterOptions { block_bytes: BLOCK_BYTES, properties, ..ClusterOptions::default() };
