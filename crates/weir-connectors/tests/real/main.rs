@@ -26,6 +26,7 @@ fn main() -> std::process::ExitCode {
         solr::child(&toml);
         return std::process::ExitCode::SUCCESS;
     }
+    let oldest = Distribution::find(Version::V2_8);
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
     let hadoop = weir_servers::hdfs::Distribution::find();
     let solr_cloud = weir_servers::solr::Distribution::find();
@@ -34,6 +35,7 @@ fn main() -> std::process::ExitCode {
         trial("sources_share", &current, || source::agents_share_and_take_over(Version::V4_3)),
         trial("old_broker_slow_channel", &old, || source::a_slow_channel_keeps_its_partitions(Version::V3_9)),
         trial("slow_channel", &current, || source::a_slow_channel_keeps_its_partitions(Version::V4_3)),
+        trial("oldest_broker_channels_killed", &oldest, || channel::killed_agents_lose_nothing(Version::V2_8)),
         trial("old_broker_channels_killed", &old, || channel::killed_agents_lose_nothing(Version::V3_9)),
         trial("channels_killed", &current, || channel::killed_agents_lose_nothing(Version::V4_3)),
         trial("old_broker_storm", &old, || channel::a_storm_of_rebalances(Version::V3_9)),

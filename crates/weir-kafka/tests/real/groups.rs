@@ -103,7 +103,7 @@ fn with_topic(
 pub(crate) fn classic(version: Version) -> Result<(), Failed> {
     with_topic(version, async |server, cluster| {
         // What a broker without the other protocol has members do by themselves.
-        let protocol = if version == Version::V3_9 { GroupProtocol::Auto } else { GroupProtocol::Classic };
+        let protocol = if version == Version::V4_3 { GroupProtocol::Classic } else { GroupProtocol::Auto };
         members_share(server, cluster, &options("share", protocol)).await?;
         static_members_return(cluster, &options("static", GroupProtocol::Auto)).await?;
         every_record_once(cluster, "once", protocol).await?;

@@ -1,4 +1,4 @@
-//! This client against real brokers of both lines. Ignored, with the reason, where they cannot be had.
+//! This client against real brokers of each line. Ignored, with the reason, where they cannot be had.
 
 mod account;
 mod compaction;
@@ -21,18 +21,23 @@ use weir_servers::{Unavailable, trial};
 
 fn main() -> std::process::ExitCode {
     let realm_folder = kerberos::announced();
+    let oldest = Distribution::find(Version::V2_8);
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
     let (old_kcat, current_kcat) = (both(&old, kcat::find), both(&current, kcat::find));
+    let oldest_jdk = both(&oldest, transactions::find);
     let (old_jdk, current_jdk) = (both(&old, transactions::find), both(&current, transactions::find));
     let realm = both(&old, weir_servers::kerberos::find).and(current.clone());
     let trials = vec![
+        trial("oldest_broker_and_its_tools", &oldest, || interop::both_ways(Version::V2_8)),
         trial("old_broker_and_its_tools", &old, || interop::both_ways(Version::V3_9)),
         trial("broker_and_its_tools", &current, || interop::both_ways(Version::V4_3)),
         trial("old_broker_and_kcat", &old_kcat, || kcat::both_ways(Version::V3_9)),
         trial("broker_and_kcat", &current_kcat, || kcat::both_ways(Version::V4_3)),
+        trial("oldest_broker_transactions", &oldest_jdk, || transactions::aborted_records_stay_hidden(Version::V2_8)),
         trial("old_broker_transactions", &old_jdk, || transactions::aborted_records_stay_hidden(Version::V3_9)),
         trial("transactions", &current_jdk, || transactions::aborted_records_stay_hidden(Version::V4_3)),
         trial("compacted_topic", &current, compaction::survivors_are_read_once),
+        trial("oldest_broker_groups", &oldest, || groups::classic(Version::V2_8)),
         trial("old_broker_groups", &old, || groups::classic(Version::V3_9)),
         trial("groups", &current, || groups::classic(Version::V4_3)),
         trial("groups_of_the_consumer_protocol", &current, || groups::consumer(Version::V4_3)),

@@ -11,6 +11,7 @@ use super::options::{ClusterOptions, Listener, Mechanism, Topic};
 use super::probe::Metadata;
 use super::properties;
 use super::tools::Tools;
+use super::zookeeper::ZooKeeper;
 use crate::home::Home;
 use crate::process::RunError;
 use crate::start::{preparing, until};
@@ -26,6 +27,8 @@ pub struct Cluster {
     pub(super) distribution: Distribution,
     pub(super) certificates: Option<Certificates>,
     pub(super) nodes: Vec<Node>,
+    /// What the nodes of an old release find each other by.
+    pub(super) zookeeper: Option<ZooKeeper>,
     /// After the nodes, which write to it.
     pub(super) home: Home,
 }

@@ -37,29 +37,9 @@ impl Distribution {
     /// # Errors
     /// As [`Distribution::find`]; also if `watch` was cancelled meanwhile.
     pub fn find_watched(version: Version, watch: &Watch<'_>) -> Result<Self, Unavailable> {
-        // The brokers themselves log nothing unless there is a binding of slf4j among the jars.
-        let (java_version_min, name, coordinates) = match version {
-            Version::V3_9 => (
-                11,
-                "kafka-3.9.1",
-                [
-                    "org.apache.kafka:kafka_2.13:3.9.1",
-                    "org.apache.kafka:kafka-tools:3.9.1",
-                    "org.slf4j:slf4j-reload4j:1.7.36",
-                ],
-            ),
-            Version::V4_3 => (
-                17,
-                "kafka-4.3.1",
-                [
-                    "org.apache.kafka:kafka_2.13:4.3.1",
-                    "org.apache.kafka:kafka-tools:4.3.1",
-                    "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4",
-                ],
-            ),
-        };
-        require_java(java_version_min)?;
-        let jars = Artifacts { name, coordinates: &coordinates }.folder(watch)?;
+        let release = version.release();
+        require_java(release.java_version_min)?;
+        let jars = Artifacts { name: release.name, coordinates: release.coordinates }.folder(watch)?;
         Ok(Self { version, jars })
     }
 
@@ -76,7 +56,7 @@ impl Distribution {
     pub fn run(&self, class: &str, arguments: &[OsString], input: &[u8]) -> Result<Output, RunError> {
         let start = |cause| RunError::Start { command: class.to_owned(), cause };
         let mut logging = tempfile::Builder::new().suffix(".properties").tempfile().map_err(start)?;
-        logging.write_all(logging_text(self.version, "ERROR").as_bytes()).map_err(start)?;
+        logging.write_all(self.version.release().logging_text("ERROR").as_bytes()).map_err(start)?;
         let mut command = self.java(logging.path());
         // A tool lives for a second: it never gets to the compiler that optimises.
         command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", class]).args(arguments);
@@ -96,51 +76,25 @@ impl Distribution {
         }
         let mut all = vec![OsString::from("--files"), files];
         all.extend(arguments.iter().map(OsString::from));
-        let class = match self.version {
-            Version::V3_9 => "kafka.tools.DumpLogSegments",
-            Version::V4_3 => "org.apache.kafka.tools.DumpLogSegments",
-        };
-        self.run(class, &all, b"")
+        self.run(self.version.release().dump, &all, b"")
     }
 
-    /// A Java machine for one node. `logging` is a file of [`logging_text`].
+    /// A Java machine for one node. `logging` is a file of the release's logging text.
     pub(super) fn node(&self, tuning: Tuning, logging: &Path, properties: &Path) -> Command {
         let mut command = self.java(logging);
         command.arg("-Xms128m").args(tuning.arguments(HEAP_MIB_MAX)).arg("kafka.Kafka").arg(properties);
         command
     }
 
-    fn java(&self, logging: &Path) -> Command {
-        let logging = match self.version {
-            Version::V3_9 => format!("-Dlog4j.configuration=file:{}", logging.display()),
-            Version::V4_3 => format!("-Dlog4j2.configurationFile={}", logging.display()),
+    pub(super) fn java(&self, logging: &Path) -> Command {
+        let logging = match self.version.release().has_log4j2 {
+            false => format!("-Dlog4j.configuration=file:{}", logging.display()),
+            true => format!("-Dlog4j2.configurationFile={}", logging.display()),
         };
         let mut command = Command::new("java");
         // One collector thread: the nodes share the cores with each other and with what is tested.
         command.args(["-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true", logging.as_str(), "-cp"]);
         command.arg(self.jars.join("*"));
         command
-    }
-}
-
-/// What makes a Java machine log everything from `level` up to its standard error.
-pub(super) fn logging_text(version: Version, level: &str) -> String {
-    match version {
-        Version::V3_9 => format!(
-            "log4j.rootLogger={level},C\n\
-             log4j.appender.C=org.apache.log4j.ConsoleAppender\n\
-             log4j.appender.C.target=System.err\n\
-             log4j.appender.C.layout=org.apache.log4j.PatternLayout\n\
-             log4j.appender.C.layout.ConversionPattern=%d %p %c{{1}}: %m%n\n"
-        ),
-        Version::V4_3 => format!(
-            "rootLogger.level = {level}\n\
-             rootLogger.appenderRef.c.ref = C\n\
-             appender.c.type = Console\n\
-             appender.c.name = C\n\
-             appender.c.target = SYSTEM_ERR\n\
-             appender.c.layout.type = PatternLayout\n\
-             appender.c.layout.pattern = %d %p %c{{1}}: %m%n\n"
-        ),
     }
 }

@@ -10,7 +10,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Every node is controller and broker in one process. A start takes 2 s for one node and 5 s for three on two cores, so a
+//! Every node is controller and broker in one process; those of the oldest release find each other by a ZooKeeper. A start takes 2 s for one node and 5 s for three on two cores, so a
 //! test binary shares one cluster: its `main` keeps it until the tests have run, because a `static` is never dropped. (The
 //! brokers then end all the same, but their folder stays.)
 //!
@@ -24,8 +24,10 @@ mod node;
 mod options;
 mod probe;
 mod properties;
+mod release;
 mod start;
 mod tools;
+mod zookeeper;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::distribution::{Distribution, logging_text};
+use super::distribution::Distribution;
 use super::options::{ClusterOptions, PASSWORD, USER};
 use super::probe::{self, Metadata};
 use super::properties::{self, Place};
@@ -31,7 +31,7 @@ impl Node {
         fs::create_dir_all(&folder)?;
         let properties = properties::of_data(&folder.join("data")) + properties;
         fs::write(folder.join("server.properties"), properties)?;
-        fs::write(folder.join("logging.properties"), logging_text(options.version, "INFO"))?;
+        fs::write(folder.join("logging.properties"), options.version.release().logging_text("INFO"))?;
         let server = Server::new(format!("broker {}", place.id), folder.join("server.log"));
         Ok(Self { place, server, folder })
     }

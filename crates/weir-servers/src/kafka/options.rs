@@ -12,6 +12,8 @@ pub const PASSWORD: &str = "weir-secret";
 /// A release of Apache Kafka.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub enum Version {
+    /// The oldest that is promised, with a `ZooKeeper`: no SASL here.
+    V2_8,
     /// The last line before 4.0 took the oldest request versions away.
     V3_9,
     /// The current line.
@@ -20,16 +22,10 @@ pub enum Version {
 }
 
 impl Version {
-    /// Every release that the launcher knows, oldest first.
-    pub const ALL: [Self; 2] = [Self::V3_9, Self::V4_3];
-
     /// As in the names of its artifacts.
     #[must_use]
     pub const fn text(self) -> &'static str {
-        match self {
-            Self::V3_9 => "3.9.1",
-            Self::V4_3 => "4.3.1",
-        }
+        self.release().text
     }
 }
 

@@ -6,12 +6,16 @@ use std::path::Path;
 use super::certificates::Certificates;
 use super::options::{ClusterOptions, Kerberos, Listener, Mechanism, PASSWORD, USER};
 
+/// A killed node is missed, and let in again, after this: 9 s by default (18 s with a `ZooKeeper`), half of what a test is
+/// willing to wait. Ten heartbeats, so that a busy machine alone does not end a session.
+const SESSION_MS: &str = "5000";
+
 /// What one node is told that the others are not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Place {
     /// `node.id`.
     pub(super) id: u32,
-    /// Port of the controller.
+    /// Port of the controller: of `ZooKeeper` where that is used, and then only the first node's.
     pub(super) controller: u16,
     /// Port of the plain listener.
     pub(super) plain: u16,
@@ -29,20 +33,31 @@ pub(super) fn of_node(
     let mut text = String::new();
     let mut set = |key: &str, value: &str| writeln!(text, "{key}={value}").expect("a String takes everything");
     let voters: Vec<_> = places.iter().map(|place| format!("{}@127.0.0.1:{}", place.id, place.controller)).collect();
-    set("process.roles", "broker,controller");
-    set("node.id", &place.id.to_string());
+    let has_zookeeper = options.version.release().has_zookeeper;
+    let mut protocols = "PLAINTEXT:PLAINTEXT".to_owned();
+    if has_zookeeper {
+        set("broker.id", &place.id.to_string());
+        set("zookeeper.connect", &format!("127.0.0.1:{}", zookeeper_port(places)));
+        set("zookeeper.session.timeout.ms", SESSION_MS);
+    } else {
+        set("process.roles", "broker,controller");
+        set("node.id", &place.id.to_string());
+        set("controller.quorum.voters", &voters.join(","));
+        set("controller.listener.names", "CONTROLLER");
+        set("broker.session.timeout.ms", SESSION_MS);
+        set("broker.heartbeat.interval.ms", "500");
+        protocols += ",CONTROLLER:PLAINTEXT";
+    }
     set("broker.rack", &format!("rack{}", place.id));
-    set("controller.quorum.voters", &voters.join(","));
-    set("controller.listener.names", "CONTROLLER");
     set("inter.broker.listener.name", "PLAINTEXT");
     let mut advertised = format!("PLAINTEXT://127.0.0.1:{}", place.plain);
-    let mut protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned();
     for (listener, port) in options.listeners.iter().zip(&place.listeners) {
         write!(advertised, ",{}://127.0.0.1:{port}", listener.name()).expect("a String takes everything");
         write!(protocols, ",{}:{}", listener.name(), listener.protocol()).expect("a String takes everything");
         secure(*listener, options, certificates, &mut set);
     }
-    set("listeners", &format!("{advertised},CONTROLLER://127.0.0.1:{}", place.controller));
+    let controller = format!(",CONTROLLER://127.0.0.1:{}", place.controller);
+    set("listeners", &format!("{advertised}{}", if has_zookeeper { "" } else { &controller }));
     set("advertised.listeners", &advertised);
     set("listener.security.protocol.map", &protocols);
     // Inner topics: on every node, up to three, and writable while one of them is down.
@@ -55,10 +70,6 @@ pub(super) fn of_node(
     set("group.initial.rebalance.delay.ms", "0");
     // A misspelt topic is an error.
     set("auto.create.topics.enable", "false");
-    // A killed node is missed, and let in again, after this: 9 s by default, half of what a test is willing to wait.
-    // Ten heartbeats, so that a busy machine alone does not end a session.
-    set("broker.session.timeout.ms", "5000");
-    set("broker.heartbeat.interval.ms", "500");
     // The default of 128 MiB is refused in a small heap.
     set("log.cleaner.dedupe.buffer.size", "16777216");
     set("num.network.threads", "2");
@@ -67,6 +78,11 @@ pub(super) fn of_node(
         set(key, value);
     }
     text
+}
+
+/// Where `ZooKeeper` listens, if it is used.
+pub(super) fn zookeeper_port(places: &[Place]) -> u16 {
+    places[0].controller
 }
 
 /// The property that puts a node's data into `folder`: whole, because its tools run elsewhere than itself.

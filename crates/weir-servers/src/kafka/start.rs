@@ -9,7 +9,9 @@ use super::distribution::Distribution;
 use super::node::Node;
 use super::options::ClusterOptions;
 use super::properties::{self, Place};
+use super::zookeeper::ZooKeeper;
 use crate::home::Home;
+use crate::process::RunError;
 use crate::server::{Activity, Server};
 use crate::start::{Fleet, Waiting, preparing, start, until_ready};
 use crate::{StartError, Watch, ports};
@@ -22,7 +24,7 @@ impl Cluster {
     /// [`StartError`]; what the nodes logged is then kept and its folder named on standard error.
     ///
     /// # Panics
-    /// If the options ask for no broker or for more than nine.
+    /// If the options ask for no broker or for more than nine, or for SASL of a release with a `ZooKeeper`.
     pub fn start(options: ClusterOptions) -> Result<Self, StartError> {
         Self::start_watched(options, &Watch::patient())
     }
@@ -36,6 +38,8 @@ impl Cluster {
     /// As [`Cluster::start`].
     pub fn start_watched(options: ClusterOptions, watch: &Watch<'_>) -> Result<Self, StartError> {
         assert!((1..=9).contains(&options.brokers), "{} brokers are not between 1 and 9", options.brokers);
+        let has_sasl = options.listeners.iter().any(|listener| listener.has_sasl());
+        assert!(!(has_sasl && options.version.release().has_zookeeper), "no SASL with a release that has a ZooKeeper");
         let distribution = Distribution::find_watched(options.version, watch).map_err(|error| watch.outcome(error))?;
         let what = format!("kafka {}, {} broker(s)", options.version.text(), options.brokers);
         start(&what, watch, || Self::prepare(options.clone(), distribution.clone()))
@@ -70,7 +74,12 @@ impl Cluster {
             let node = Node::write(place.clone(), folder, &text, &options);
             nodes.push(node.map_err(preparing("write the files of a broker"))?);
         }
-        Ok(Self { options, distribution, certificates, nodes, home })
+        let zookeeper = options.version.release().has_zookeeper.then(|| {
+            let folder = home.path().join("zookeeper");
+            ZooKeeper::write(properties::zookeeper_port(&places), folder, options.version)
+        });
+        let zookeeper = zookeeper.transpose().map_err(preparing("write the files of ZooKeeper"))?;
+        Ok(Self { options, distribution, certificates, nodes, zookeeper, home })
     }
 
     /// Waits until every broker that runs, paused ones apart, answers and lists all of them.
@@ -85,7 +94,22 @@ impl Cluster {
         until_ready(Self::KIND, watch, || self.first_not_ready())
     }
 
+    /// Prepares the nodes' folders, all at once: each takes a Java machine for a second.
+    fn format(&self) -> Result<(), RunError> {
+        let cluster = new_cluster_id();
+        let has_sasl = self.options.listeners.iter().any(|listener| listener.has_sasl());
+        std::thread::scope(|scope| {
+            let cluster = &cluster;
+            let format = |node| scope.spawn(move || Node::format(node, &self.distribution, cluster, has_sasl));
+            let formatting: Vec<_> = self.nodes.iter().map(format).collect();
+            formatting.into_iter().try_for_each(|thread| thread.join().expect("formatting does not panic"))
+        })
+    }
+
     fn first_not_ready(&self) -> Result<Option<Waiting<'_>>, StartError> {
+        if let Some(zookeeper) = &self.zookeeper {
+            zookeeper.server.activity()?;
+        }
         let mut up = Vec::new();
         for node in &self.nodes {
             if node.server.activity()? == Activity::Up {
@@ -107,19 +131,15 @@ impl Fleet for Cluster {
     const KIND: &'static str = "kafka";
 
     fn servers(&self) -> Vec<&Server> {
-        self.nodes.iter().map(|node| &node.server).collect()
+        let zookeeper = self.zookeeper.iter().map(|zookeeper| &zookeeper.server);
+        self.nodes.iter().map(|node| &node.server).chain(zookeeper).collect()
     }
 
     fn start_all(&self, watch: &Watch<'_>) -> Result<(), StartError> {
-        let cluster = new_cluster_id();
-        let has_sasl = self.options.listeners.iter().any(|listener| listener.has_sasl());
-        std::thread::scope(|scope| {
-            let cluster = &cluster;
-            let format = |node| scope.spawn(move || Node::format(node, &self.distribution, cluster, has_sasl));
-            let formatting: Vec<_> = self.nodes.iter().map(format).collect();
-            formatting.into_iter().try_for_each(|thread| thread.join().expect("formatting does not panic"))
-        })
-        .map_err(preparing("format the folder of a broker"))?;
+        match &self.zookeeper {
+            Some(zookeeper) => zookeeper.start(&self.distribution)?,
+            None => self.format().map_err(preparing("format the folder of a broker"))?,
+        }
         for node in &self.nodes {
             node.start(&self.distribution, &self.options)?;
         }

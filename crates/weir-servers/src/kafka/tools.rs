@@ -6,12 +6,10 @@ use std::io::{self, Write};
 use tempfile::NamedTempFile;
 
 use super::cluster::Cluster;
-use super::options::{Listener, Mechanism, Topic, Version};
+use super::options::{Listener, Mechanism, Topic};
+use super::release::Release;
 use crate::process::{Output, RunError};
 
-const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
-const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
-const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 /// After so long without an event the console consumer ends: longer than brokers take to replace a dead leader.
 const SILENCE_MS: &str = "20000";
 
@@ -38,10 +36,7 @@ impl<'a> Tools<'a> {
     /// # Errors
     /// [`RunError`] if it fails or says that an event was not taken.
     pub fn produce(&self, topic: &str, lines: &[u8], arguments: &[&str]) -> Result<(), RunError> {
-        let class = match self.version() {
-            Version::V3_9 => "kafka.tools.ConsoleProducer",
-            Version::V4_3 => "org.apache.kafka.tools.ConsoleProducer",
-        };
+        let class = self.release().producer;
         let all: Vec<&str> = ["--topic", topic].iter().chain(arguments).copied().collect();
         let output = self.run(class, "--producer.config", &all, lines)?;
         // It ends with status 0 whatever became of the events, and only logs what became of them.
@@ -66,7 +61,7 @@ impl<'a> Tools<'a> {
             all.extend(["--timeout-ms", SILENCE_MS]);
         }
         all.extend(arguments);
-        self.run(CONSUMER, "--consumer.config", &all, b"")
+        self.run(self.release().consumer, "--consumer.config", &all, b"")
     }
 
     /// What `kafka-consumer-groups` prints: `["--describe", "--group", "g"]`, `["--list"]`.
@@ -74,7 +69,7 @@ impl<'a> Tools<'a> {
     /// # Errors
     /// [`RunError`] if it fails.
     pub fn groups(&self, arguments: &[&str]) -> Result<Output, RunError> {
-        self.run(GROUPS, "--command-config", arguments, b"")
+        self.run(self.release().groups, "--command-config", arguments, b"")
     }
 
     /// What `kafka-topics` prints: `["--describe", "--topic", "t"]`.
@@ -82,7 +77,7 @@ impl<'a> Tools<'a> {
     /// # Errors
     /// [`RunError`] if it fails.
     pub fn topics(&self, arguments: &[&str]) -> Result<Output, RunError> {
-        self.run(TOPICS, "--command-config", arguments, b"")
+        self.run(self.release().topics, "--command-config", arguments, b"")
     }
 
     pub(super) fn create(&self, topic: &Topic) -> Result<(), RunError> {
@@ -96,11 +91,11 @@ impl<'a> Tools<'a> {
         self.topics(&arguments).map(drop)
     }
 
-    fn version(&self) -> Version {
-        self.cluster.distribution().version()
+    fn release(&self) -> &'static Release {
+        self.cluster.distribution().version().release()
     }
 
-    /// `old_flag` names the file of client properties for this tool in 3.9; since 4.2 it has one name.
+    /// `old_flag` names the file of client properties for this tool up to 4.1; since then it has one name.
     fn run(&self, class: &str, old_flag: &str, arguments: &[&str], input: &[u8]) -> Result<Output, RunError> {
         let bootstrap = match self.entry {
             None => self.cluster.bootstrap(),
@@ -109,7 +104,7 @@ impl<'a> Tools<'a> {
         let mut all: Vec<OsString> = vec!["--bootstrap-server".into(), bootstrap.into()];
         let properties = self.properties().map_err(|cause| RunError::Start { command: class.to_owned(), cause })?;
         if let Some(properties) = &properties {
-            all.push(if self.version() == Version::V3_9 { old_flag } else { "--command-config" }.into());
+            all.push(if self.release().has_common_flags { "--command-config" } else { old_flag }.into());
             all.push(properties.path().into());
         }
         all.extend(arguments.iter().map(OsString::from));

@@ -9,10 +9,12 @@ use weir_servers::kafka::{Distribution, Version};
 use weir_servers::trial;
 
 fn main() -> std::process::ExitCode {
+    let oldest = Distribution::find(Version::V2_8);
     let (old, current) = (Distribution::find(Version::V3_9), Distribution::find(Version::V4_3));
     let hadoop = weir_servers::hdfs::Distribution::find();
     let solr = weir_servers::solr::Distribution::find();
     let trials = vec![
+        trial("one_oldest_broker_takes_and_gives", &oldest, || kafka::one_broker_takes_and_gives(Version::V2_8)),
         trial("one_old_broker_takes_and_gives", &old, || kafka::one_broker_takes_and_gives(Version::V3_9)),
         trial("one_broker_takes_and_gives", &current, || kafka::one_broker_takes_and_gives(Version::V4_3)),
         trial("every_way_in_is_open", &current, kafka::every_way_in_is_open),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use weir_lab::sender::{Input, StampOptions};
-use weir_lab::{Progress, SendOptions, Sequences, Target, send};
+use weir_lab::{Progress, SendOptions, Sequences, Target, read_files, send};
 use weir_servers::kafka::{Cluster, ClusterOptions, Topic};
 
 use crate::support::{Running, eventually, free_port, read_topic, show};
@@ -36,6 +36,17 @@ fn edge(folder: &Path, port: u16, brokers: &str, sink: &str) -> Result<Running, 
     Running::start(folder, "edge", &sections)
 }
 
+/// An agent that takes the topic into files under `folder`. It hears of faults as soon as [`edge`] does.
+fn hub(folder: &Path, brokers: &str) -> Result<Running, Failed> {
+    let brokers: Vec<_> = brokers.split(',').collect();
+    let sections = format!(
+        "[channels.topic]\ntype = 'kafka'\nbrokers = {brokers:?}\ntopic = 't'\nrequest_timeout = '5 s'\n\
+         [sinks.out]\ntype = 'files'\nchannel = 'topic'\npath = '{}'\nroll_time = '1 s'\n",
+        folder.join("files").display()
+    );
+    Running::start(folder, "hub", &sections)
+}
+
 pub(crate) fn load(port: u16, producer: u16) -> SendOptions {
     let mut options = SendOptions::new(Target::Tcp(format!("127.0.0.1:{port}")));
     options.stamp = Some(StampOptions { first_producer: producer, ..StampOptions::default() });
@@ -44,10 +55,10 @@ pub(crate) fn load(port: u16, producer: u16) -> SendOptions {
     options
 }
 
-/// Scenario: three brokers, three copies, two required. Under load one broker is killed; a second is frozen for 30 s, so
+/// Scenario: three brokers, three copies, two required; an agent writes the topic, another takes it into files. Under load one broker is killed; a second is frozen for 30 s, so
 /// that too few replicas are left; it goes on, the first comes back, then the third is stopped in order: leaders move.
-/// Guarantees: by sequence accounting every event is in the topic exactly once; events flow within 30 s of each fault that
-/// leaves enough replicas, and of each healing; partitions are even.
+/// Guarantees: by sequence accounting every event is in the topic exactly once, and in the files exactly once; through both
+/// agents events flow within 30 s of each fault that leaves enough replicas, and of each healing; partitions are even.
 pub(crate) fn brokers_die_and_nothing_is_lost_or_doubled() -> Result<(), Failed> {
     let options = ClusterOptions { brokers: 3, ..ClusterOptions::default() };
     Cluster::with(options, |server| {
@@ -55,18 +66,24 @@ pub(crate) fn brokers_die_and_nothing_is_lost_or_doubled() -> Result<(), Failed>
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let agent = edge(folder.path(), port, &server.bootstrap(), "")?;
+        let hub = hub(folder.path(), &server.bootstrap())?;
         let progress = Progress::new();
         let report = std::thread::scope(|scope| {
             let sending = scope.spawn(|| send(&load(port, 1), &progress));
             let faults = || -> Result<(), Failed> {
                 let delivered = |more: u64| -> Result<(), Failed> {
-                    let (before, begun) = (delivered(&agent).unwrap_or(0), Instant::now());
-                    agent.until("events flow", |status| (delivered_of(status)? >= before + more).then_some(()))?;
-                    let after = begun.elapsed();
-                    match after > FLOWS_WITHIN {
-                        true => Err(format!("events flowed only after {after:?}, not within {FLOWS_WITHIN:?}").into()),
-                        false => Ok(()),
+                    let begun = Instant::now();
+                    let agents = [("edge", &agent), ("hub", &hub)];
+                    for ((name, agent), before) in agents.map(|pair| (pair, delivered(pair.1).unwrap_or(0))) {
+                        agent.until("events flow", |status| (delivered_of(status)? >= before + more).then_some(()))?;
+                        let after = begun.elapsed();
+                        if after > FLOWS_WITHIN {
+                            let late =
+                                format!("{name}: events flowed only after {after:?}, not within {FLOWS_WITHIN:?}");
+                            return Err(late.into());
+                        }
                     }
+                    Ok(())
                 };
                 delivered(20_000)?;
                 server.kill(1)?;
@@ -91,11 +108,18 @@ pub(crate) fn brokers_die_and_nothing_is_lost_or_doubled() -> Result<(), Failed>
         agent.until_drained()?;
         let status = agent.status().ok_or("no status")?;
         agent.stop()?;
+        let sent = report.sequences();
+        hub.until("everything is in files", |status| (delivered_of(status)? >= sent.count()).then_some(()))?;
+        hub.stop()?;
+        show(&format!("retries {}", status["groups"][0]["retries"]));
         let (account, counts) = read_topic(&server.bootstrap(), "t")?;
-        let verdict = account.verdict(&report.sequences(), Some(&report.sequences()));
-        show(&format!("{} retries {}", serde_json::to_string(&verdict)?, status["groups"][0]["retries"]));
-        assert!(verdict.is_sound() && verdict.acknowledged > 100_000, "{verdict:?}");
-        assert_eq!((verdict.duplicates, verdict.unstamped), (0, 0), "{verdict:?}");
+        let files = read_files(&folder.path().join("files"))?;
+        for (place, account) in [("topic", &account), ("files", &files.account)] {
+            let verdict = account.verdict(&sent, Some(&sent));
+            show(&format!("{place}: {}", serde_json::to_string(&verdict)?));
+            assert!(verdict.is_sound() && verdict.acknowledged > 100_000, "{place}: {verdict:?}");
+            assert_eq!((verdict.duplicates, verdict.unstamped), (0, 0), "{place}: {verdict:?}");
+        }
         let (least, most) = (counts.values().min(), counts.values().max());
         let even =
             least.zip(most).is_some_and(|(least, most)| counts.len() == PARTITIONS as usize && *most < 3 * least);
