@@ -10,7 +10,7 @@ use crate::report;
 
 /// A temporary folder. To be dropped after the servers that write to it.
 #[derive(Debug)]
-pub(crate) struct Home {
+pub struct Home {
     kind: &'static str,
     folder: Option<TempDir>,
     is_kept: AtomicBool,

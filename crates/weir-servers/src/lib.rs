@@ -14,6 +14,7 @@
 //!   ignored with that reason (`trial`, a feature)
 
 pub mod artifacts;
+mod control;
 pub mod flume;
 pub mod hdfs;
 mod home;
@@ -30,11 +31,13 @@ mod start;
 mod trial;
 mod tuning;
 mod watch;
+mod zookeeper;
 
 #[cfg(test)]
 mod tests;
 
 pub use artifacts::Unavailable;
+pub use control::Control;
 pub use server::ControlError;
 pub use start::StartError;
 #[cfg(feature = "trial")]

@@ -14,7 +14,7 @@ use crate::process::Process;
 
 /// A process that comes and goes. Dropping it kills what runs.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     name: String,
     log: PathBuf,
     /// Guards starting and signalling against each other; held while a process is waited for.

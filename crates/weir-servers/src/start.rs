@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use crate::home::Home;
 use crate::server::Server;
 use crate::{Unavailable, Watch};
 
@@ -76,19 +77,42 @@ pub(crate) fn preparing<E: Display>(what: &'static str) -> impl FnOnce(E) -> Sta
     move |cause| StartError::prepare(what, &cause)
 }
 
-/// Servers that start together.
-pub(crate) trait Fleet: Sized {
+/// Servers that start together. Its name is known here alone: to others it is what [`Control`](crate::Control) stands on.
+pub trait Fleet: Sized {
     /// For messages: `kafka`.
     const KIND: &'static str;
+    /// Names one of them.
+    type Role: Copy;
+
+    /// The folder of all.
+    fn home(&self) -> &Home;
 
     /// All of them.
     fn servers(&self) -> Vec<&Server>;
 
-    /// Starts their processes and waits until all of them answer.
-    fn start_all(&self, watch: &Watch<'_>) -> Result<(), StartError>;
+    /// One of them.
+    ///
+    /// # Panics
+    /// If there is none of this name.
+    fn server(&self, role: Self::Role) -> &Server;
 
-    /// Keeps what they logged.
-    fn keep_logs(&self);
+    /// Starts the process of one.
+    ///
+    /// # Errors
+    /// [`StartError`] if that fails; a moment later it may answer or have ended.
+    fn start_one(&self, role: Self::Role) -> Result<(), StartError>;
+
+    /// Waits until every server that runs, paused ones apart, answers as it should.
+    ///
+    /// # Errors
+    /// [`StartError::Ended`], [`StartError::NotReady`] after 120 s, or [`StartError::Cancelled`].
+    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError>;
+
+    /// Starts their processes and waits until all of them answer.
+    ///
+    /// # Errors
+    /// As [`Fleet::until_ready`].
+    fn start_all(&self, watch: &Watch<'_>) -> Result<(), StartError>;
 
     /// Where clients find them, for a line.
     fn place(&self) -> String;
@@ -115,7 +139,7 @@ pub(crate) fn start<F: Fleet>(
                 watch.say(&format!("{}: another process took a port, trying others: {error}", F::KIND));
             }
             Err(error) => {
-                fleet.keep_logs();
+                fleet.home().keep();
                 return Err(error);
             }
         }

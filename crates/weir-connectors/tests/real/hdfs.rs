@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use weir_connectors::registry;
 use weir_hdfs::{FileSystem, Status, WebHdfs, WebHdfsOptions};
-use weir_servers::Unavailable;
 use weir_servers::hdfs::{Cluster, ClusterOptions, Distribution, Role};
 use weir_servers::process::{self, RunError};
+use weir_servers::{Control, Unavailable};
 use weir_testkit::agent::TestAgent;
 
 use crate::show;

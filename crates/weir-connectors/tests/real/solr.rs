@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use weir_connectors::registry;
+use weir_servers::Control;
 use weir_servers::solr::{Cluster, ClusterOptions, Collection, Role};
 use weir_testkit::agent::TestAgent;
 

@@ -8,6 +8,7 @@ use libtest_mimic::{Failed, Trial};
 use tokio::runtime::Runtime;
 use weir_hdfs::configuration::{self, Properties};
 use weir_hdfs::{CreateOptions, FileSystem, HdfsError, NativeHdfs, NativeOptions, WebHdfs, WebHdfsOptions};
+use weir_servers::Control;
 use weir_servers::hdfs::{Cluster, ClusterOptions, Distribution, NAME_SERVICE, Role};
 use weir_servers::{Unavailable, trial};
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use libtest_mimic::{Failed, Trial};
 use weir_hdfs::{CreateOptions, FileSystem, HdfsError, HdfsErrorKind, NativeHdfs, NativeOptions};
+use weir_servers::Control;
 use weir_servers::hdfs::{Cluster, ClusterOptions, Distribution, Role};
 use weir_servers::{Unavailable, trial};
 

@@ -7,6 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use tokio::runtime::Runtime;
 use weir_hdfs::webhdfs::{WebHdfs, WebHdfsOptions};
 use weir_hdfs::{CreateOptions, FileSystem, FileWriter, HdfsError, HdfsErrorKind};
+use weir_servers::Control;
 use weir_servers::hdfs::{Cluster, ClusterOptions, Distribution, Role};
 use weir_servers::{Unavailable, trial};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use libtest_mimic::Failed;
 use weir_codec::record_batch::Compression;
 use weir_kafka::{Cluster, ClusterOptions, FetchOptions, Producer, ProducerOptions};
+use weir_servers::Control;
 use weir_servers::kafka;
 
 use crate::account::{batch, on_runtime, read_topic};

@@ -7,6 +7,7 @@ use weir_codec::record_batch::Compression;
 use weir_kafka::{
     Acks, Cluster, ClusterOptions, FetchError, FetchOptions, Fetcher, Partition, Producer, ProducerOptions,
 };
+use weir_servers::Control;
 use weir_servers::kafka;
 
 use crate::account::{batch, on_runtime};

@@ -5,7 +5,6 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use super::configuration;
 use super::distribution::{Distribution, SHELL};
@@ -15,7 +14,7 @@ use crate::home::Home;
 use crate::process::{Output, RunError};
 use crate::server::{Activity, Server};
 use crate::start::{Fleet, Waiting, preparing, start, until, until_ready};
-use crate::{ControlError, StartError, Tuning, Watch, http, ports};
+use crate::{Control, StartError, Tuning, Watch, http, ports};
 
 const NAMENODE: &str = "org.apache.hadoop.hdfs.server.namenode.NameNode";
 const DATANODE: &str = "org.apache.hadoop.hdfs.server.datanode.DataNode";
@@ -23,8 +22,6 @@ const ADMIN: &str = "org.apache.hadoop.hdfs.tools.DFSAdmin";
 const ERASURE_CODING: &str = "org.apache.hadoop.hdfs.tools.ECAdmin";
 /// Ports of a process: data, web, inner requests. The NameNode has no data and answers its clients where DataNodes have it.
 const PORTS_EACH: usize = 3;
-/// Processes end on SIGTERM within a second or two.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What [`Cluster::start`] starts. The default: one NameNode, three DataNodes, three copies, blocks of 128 MiB.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -252,50 +249,6 @@ impl Cluster {
         until(&format!("{count} DataNodes"), || self.live_datanodes(), |live| *live == count);
     }
 
-    /// Kills a process (SIGKILL), paused or not.
-    ///
-    /// # Errors
-    /// [`ControlError`] if the system refuses.
-    pub fn kill(&self, role: Role) -> Result<(), ControlError> {
-        self.node(role).server.kill()
-    }
-
-    /// Ends a process in order (SIGTERM).
-    ///
-    /// # Errors
-    /// [`ControlError`] if the system refuses.
-    pub fn stop(&self, role: Role) -> Result<(), ControlError> {
-        self.node(role).server.stop(STOP_PATIENCE)
-    }
-
-    /// Pauses a process (SIGSTOP): its connections stay open and silent.
-    ///
-    /// # Errors
-    /// [`ControlError`] if it is down.
-    pub fn pause(&self, role: Role) -> Result<(), ControlError> {
-        self.node(role).server.pause()
-    }
-
-    /// Lets a paused process go on (SIGCONT).
-    ///
-    /// # Errors
-    /// [`ControlError`] if it is down.
-    pub fn resume(&self, role: Role) -> Result<(), ControlError> {
-        self.node(role).server.resume()
-    }
-
-    /// Starts a process again on its ports and its data, after stopping it in order if it is up, and waits until all that
-    /// run are ready.
-    ///
-    /// # Errors
-    /// [`StartError`] if it does not come back.
-    pub fn restart(&self, role: Role) -> Result<(), StartError> {
-        let node = self.node(role);
-        node.server.stop(STOP_PATIENCE).map_err(preparing("start a process again"))?;
-        self.start_one(node)?;
-        self.until_ready(&Watch::patient())
-    }
-
     /// Makes the volumes of all DataNodes larger or smaller; they notice with their next report.
     ///
     /// # Errors
@@ -304,48 +257,10 @@ impl Cluster {
         self.volumes.iter().try_for_each(|volume| volume.resize(bytes))
     }
 
-    /// Process id, to read CPU time and memory from; `None` if the process is down.
-    #[must_use]
-    pub fn process_id(&self, role: Role) -> Option<u32> {
-        self.node(role).server.process_id()
-    }
-
-    /// The file that a process logs to, over all its starts.
-    #[must_use]
-    pub fn log(&self, role: Role) -> PathBuf {
-        self.node(role).server.log().to_owned()
-    }
-
-    /// Leaves folder and logs where they are when the cluster is dropped, and names them on standard error.
-    pub fn keep_logs(&self) {
-        self.home.keep();
-    }
-
     #[track_caller]
     fn node(&self, role: Role) -> &Node {
         let found = self.namenodes.iter().chain(&self.datanodes).find(|node| node.role == role);
         found.unwrap_or_else(|| panic!("there is no {role:?} among {} DataNodes", self.datanodes.len()))
-    }
-
-    fn start_one(&self, node: &Node) -> Result<(), StartError> {
-        let mut command: Command = self.distribution.java(self.options.tuning, &self.configuration(), self.home.path());
-        match node.role {
-            Role::NameNode | Role::OtherNameNode => command.arg(NAMENODE).args(self.identity(node)),
-            Role::DataNode(_) => {
-                let [data, web, ipc] = node.ports;
-                // One configuration for all; they differ in this.
-                command.arg(DATANODE);
-                command.args(["-D", &format!("dfs.datanode.data.dir=file://{}", node.folder.display())]);
-                command.args(["-D", &format!("dfs.datanode.address=127.0.0.1:{data}")]);
-                command.args(["-D", &format!("dfs.datanode.http.address=127.0.0.1:{web}")]);
-                command.args(["-D", &format!("dfs.datanode.ipc.address=127.0.0.1:{ipc}")])
-            }
-        };
-        node.server.start(&mut command)
-    }
-
-    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError> {
-        until_ready(Self::KIND, watch, || self.first_not_ready())
     }
 
     fn first_not_ready(&self) -> Result<Option<Waiting<'_>>, StartError> {
@@ -392,6 +307,37 @@ fn not_ready(namenode: &Node, datanodes: u32) -> Option<String> {
 
 impl Fleet for Cluster {
     const KIND: &'static str = "hdfs";
+    type Role = Role;
+
+    fn home(&self) -> &Home {
+        &self.home
+    }
+
+    fn server(&self, role: Role) -> &Server {
+        &self.node(role).server
+    }
+
+    fn start_one(&self, role: Role) -> Result<(), StartError> {
+        let node = self.node(role);
+        let mut command: Command = self.distribution.java(self.options.tuning, &self.configuration(), self.home.path());
+        match node.role {
+            Role::NameNode | Role::OtherNameNode => command.arg(NAMENODE).args(self.identity(node)),
+            Role::DataNode(_) => {
+                let [data, web, ipc] = node.ports;
+                // One configuration for all; they differ in this.
+                command.arg(DATANODE);
+                command.args(["-D", &format!("dfs.datanode.data.dir=file://{}", node.folder.display())]);
+                command.args(["-D", &format!("dfs.datanode.address=127.0.0.1:{data}")]);
+                command.args(["-D", &format!("dfs.datanode.http.address=127.0.0.1:{web}")]);
+                command.args(["-D", &format!("dfs.datanode.ipc.address=127.0.0.1:{ipc}")])
+            }
+        };
+        node.server.start(&mut command)
+    }
+
+    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError> {
+        until_ready(Self::KIND, watch, || self.first_not_ready())
+    }
 
     fn servers(&self) -> Vec<&Server> {
         self.namenodes.iter().chain(&self.datanodes).map(|node| &node.server).collect()
@@ -406,17 +352,13 @@ impl Fleet for Cluster {
             .map_err(preparing("format the folder of the NameNode"))?;
         self.copy_names().map_err(preparing("copy the folder of the NameNode"))?;
         for node in self.namenodes.iter().chain(&self.datanodes) {
-            self.start_one(node)?;
+            self.start_one(node.role)?;
         }
         self.until_ready(watch)?;
         match self.namenodes.len() {
             1 => Ok(()),
             _ => self.activate(Role::NameNode).map_err(preparing("make a NameNode the active one")),
         }
-    }
-
-    fn keep_logs(&self) {
-        self.home.keep();
     }
 
     fn place(&self) -> String {

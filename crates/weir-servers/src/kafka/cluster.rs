@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::certificates::Certificates;
 use super::distribution::Distribution;
@@ -14,11 +13,7 @@ use super::tools::Tools;
 use super::zookeeper::ZooKeeper;
 use crate::home::Home;
 use crate::process::RunError;
-use crate::start::{preparing, until};
-use crate::{ControlError, StartError};
-
-/// A node that can talk to a majority hands its partitions over in a second or two; one that cannot would try for minutes.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
+use crate::start::until;
 
 /// Running brokers; all end when this is dropped. May be shared by tests: every method takes `&self`.
 #[derive(Debug)]
@@ -140,74 +135,12 @@ impl Cluster {
         });
     }
 
-    /// Kills `broker` (SIGKILL), paused or not. The others miss it after 5 s.
-    ///
-    /// # Errors
-    /// [`ControlError`] if the system refuses.
-    pub fn kill(&self, broker: u32) -> Result<(), ControlError> {
-        self.node(broker).server.kill()
-    }
-
-    /// Ends `broker` in order (SIGTERM): it hands over what it leads. Killed if that takes more than 30 s.
-    ///
-    /// # Errors
-    /// [`ControlError`] if the system refuses.
-    pub fn stop(&self, broker: u32) -> Result<(), ControlError> {
-        self.node(broker).server.stop(STOP_PATIENCE)
-    }
-
-    /// Pauses `broker` (SIGSTOP): its connections stay open and silent. The others miss it after 5 s.
-    ///
-    /// # Errors
-    /// [`ControlError`] if it is down.
-    pub fn pause(&self, broker: u32) -> Result<(), ControlError> {
-        self.node(broker).server.pause()
-    }
-
-    /// Lets a paused `broker` go on (SIGCONT).
-    ///
-    /// # Errors
-    /// [`ControlError`] if it is down.
-    pub fn resume(&self, broker: u32) -> Result<(), ControlError> {
-        self.node(broker).server.resume()
-    }
-
-    /// Starts `broker` again on its ports and its data, after stopping it in order if it is up, and waits until it is one of
-    /// the cluster. After a kill that takes until its old session has run out: up to 8 s.
-    ///
-    /// # Errors
-    /// [`StartError`] if it does not come back.
-    pub fn restart(&self, broker: u32) -> Result<(), StartError> {
-        let node = self.node(broker);
-        node.server.stop(STOP_PATIENCE).map_err(preparing("start a broker again"))?;
-        node.start(&self.distribution, &self.options)?;
-        self.until_ready()
-    }
-
-    /// Process id of `broker`, to read its CPU time and memory from; `None` if it is down.
-    #[must_use]
-    pub fn process_id(&self, broker: u32) -> Option<u32> {
-        self.node(broker).server.process_id()
-    }
-
-    /// The file that `broker` logs to, over all its starts.
-    #[must_use]
-    pub fn log(&self, broker: u32) -> PathBuf {
-        self.node(broker).server.log().to_owned()
-    }
-
     /// The segments of `partition` of `topic` on `broker`, oldest first: for [`Distribution::dump_log`].
     ///
     /// # Errors
     /// If this broker has no such partition.
     pub fn segments(&self, broker: u32, topic: &str, partition: u32) -> io::Result<Vec<PathBuf>> {
         node::segments(&self.node(broker).data(), topic, partition)
-    }
-
-    /// Leaves folder and logs where they are when the cluster is dropped, and names them on standard error: for a test that
-    /// failed. A drop during a panic does so by itself.
-    pub fn keep_logs(&self) {
-        self.home.keep();
     }
 
     #[track_caller]

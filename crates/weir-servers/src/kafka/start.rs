@@ -14,7 +14,7 @@ use crate::home::Home;
 use crate::process::RunError;
 use crate::server::{Activity, Server};
 use crate::start::{Fleet, Waiting, preparing, start, until_ready};
-use crate::{StartError, Watch, ports};
+use crate::{Control, StartError, Watch, ports};
 
 impl Cluster {
     /// Starts the brokers and waits until each of them knows all of them: 2 s for one, 5 s for three on two cores, and as
@@ -82,18 +82,6 @@ impl Cluster {
         Ok(Self { options, distribution, certificates, nodes, zookeeper, home })
     }
 
-    /// Waits until every broker that runs, paused ones apart, answers and lists all of them.
-    ///
-    /// # Errors
-    /// [`StartError::Ended`] or [`StartError::NotReady`] after 120 s.
-    pub fn until_ready(&self) -> Result<(), StartError> {
-        self.until_ready_watched(&Watch::patient())
-    }
-
-    fn until_ready_watched(&self, watch: &Watch<'_>) -> Result<(), StartError> {
-        until_ready(Self::KIND, watch, || self.first_not_ready())
-    }
-
     /// Prepares the nodes' folders, all at once: each takes a Java machine for a second.
     fn format(&self) -> Result<(), RunError> {
         let cluster = new_cluster_id();
@@ -129,6 +117,23 @@ impl Cluster {
 
 impl Fleet for Cluster {
     const KIND: &'static str = "kafka";
+    type Role = u32;
+
+    fn home(&self) -> &Home {
+        &self.home
+    }
+
+    fn server(&self, broker: u32) -> &Server {
+        &self.node(broker).server
+    }
+
+    fn start_one(&self, broker: u32) -> Result<(), StartError> {
+        self.node(broker).start(&self.distribution, &self.options)
+    }
+
+    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError> {
+        until_ready(Self::KIND, watch, || self.first_not_ready())
+    }
 
     fn servers(&self) -> Vec<&Server> {
         let zookeeper = self.zookeeper.iter().map(|zookeeper| &zookeeper.server);
@@ -141,13 +146,9 @@ impl Fleet for Cluster {
             None => self.format().map_err(preparing("format the folder of a broker"))?,
         }
         for node in &self.nodes {
-            node.start(&self.distribution, &self.options)?;
+            self.start_one(node.place.id)?;
         }
-        self.until_ready_watched(watch)
-    }
-
-    fn keep_logs(&self) {
-        self.home.keep();
+        self.until_ready(watch)
     }
 
     fn place(&self) -> String {

@@ -10,10 +10,8 @@ use std::path::PathBuf;
 
 use super::distribution::Distribution;
 use super::options::Version;
-use crate::StartError;
 use crate::server::Server;
-
-const CLASS: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+use crate::{StartError, zookeeper};
 
 #[derive(Debug)]
 pub(super) struct ZooKeeper {
@@ -25,13 +23,7 @@ impl ZooKeeper {
     /// Writes its files under `folder`; it will listen at `port` of 127.0.0.1.
     pub(super) fn write(port: u16, folder: PathBuf, version: Version) -> io::Result<Self> {
         fs::create_dir_all(folder.join("data"))?;
-        // Sessions may be 2 to 20 ticks long.
-        let configuration = format!(
-            "tickTime=500\ndataDir={}\nclientPortAddress=127.0.0.1\nclientPort={port}\nadmin.enableServer=false\n\
-             maxClientCnxns=0\n",
-            folder.join("data").display()
-        );
-        fs::write(folder.join("zoo.cfg"), configuration)?;
+        fs::write(folder.join("zoo.cfg"), zookeeper::configuration(&folder.join("data"), port))?;
         fs::write(folder.join("logging.properties"), version.release().logging_text("INFO"))?;
         Ok(Self { server: Server::new("ZooKeeper".to_owned(), folder.join("server.log")), folder })
     }
@@ -39,7 +31,7 @@ impl ZooKeeper {
     /// Starts the process. Brokers wait for it by themselves.
     pub(super) fn start(&self, distribution: &Distribution) -> Result<(), StartError> {
         let mut command = distribution.java(&self.folder.join("logging.properties"));
-        command.args(["-Xmx128m", CLASS]).arg(self.folder.join("zoo.cfg"));
+        command.arg(format!("-Xmx{}m", zookeeper::HEAP_MIB)).arg(zookeeper::CLASS).arg(self.folder.join("zoo.cfg"));
         self.server.start(command.current_dir(&self.folder))
     }
 }

@@ -13,17 +13,12 @@ use crate::home::Home;
 use crate::http::{self, Answer};
 use crate::server::{Activity, Server};
 use crate::start::{Fleet, Waiting, preparing, start, until, until_ready};
-use crate::{ControlError, StartError, Tuning, Watch, ports};
+use crate::{Control, StartError, Tuning, Watch, ports, zookeeper};
 
-const ZOOKEEPER: &str = "org.apache.zookeeper.server.ZooKeeperServerMain";
-/// Heap of ZooKeeper, which here knows a handful of names.
-const ZOOKEEPER_HEAP_MIB: u32 = 128;
 /// Heap of a node: indexing buffers of 64 MiB each, and what merges them.
 const NODE_HEAP_MIB: u32 = 512;
 /// A dead node is missed after this: 15 s by default, more than half of what a test is willing to wait.
 const SESSION_MS: u32 = 8000;
-/// A node closes its indexes in a second or two.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
 /// ZooKeeper answers its four letters at once.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 /// To standard error, which goes to the log of the process.
@@ -156,14 +151,8 @@ impl Cluster {
 
     fn write(&self) -> io::Result<()> {
         fs::write(self.logging(), LOGGING)?;
-        let (data, port) = (self.zookeeper.folder.display(), self.zookeeper.port);
-        fs::write(
-            self.zookeeper.folder.join("zoo.cfg"),
-            format!(
-                "dataDir={data}\nclientPortAddress=127.0.0.1\nclientPort={port}\ntickTime=1000\nadmin.enableServer=false\n\
-                 4lw.commands.whitelist=ruok\n"
-            ),
-        )?;
+        let configuration = zookeeper::configuration(&self.zookeeper.folder, self.zookeeper.port);
+        fs::write(self.zookeeper.folder.join("zoo.cfg"), configuration)?;
         for node in &self.nodes {
             let text = format!(
                 "<solr><solrcloud><str name='host'>127.0.0.1</str><int name='hostPort'>{}</int>\
@@ -264,67 +253,6 @@ impl Cluster {
         until(&format!("nodes {nodes:?}"), || self.live_nodes(), |live| live == nodes);
     }
 
-    /// Kills a process (SIGKILL), paused or not.
-    ///
-    /// # Errors
-    /// [`ControlError`] if the system refuses.
-    pub fn kill(&self, role: Role) -> Result<(), ControlError> {
-        self.node(role).server.kill()
-    }
-
-    /// Ends a process in order (SIGTERM).
-    ///
-    /// # Errors
-    /// [`ControlError`] if the system refuses.
-    pub fn stop(&self, role: Role) -> Result<(), ControlError> {
-        self.node(role).server.stop(STOP_PATIENCE)
-    }
-
-    /// Pauses a process (SIGSTOP): its connections stay open and silent.
-    ///
-    /// # Errors
-    /// [`ControlError`] if it is down.
-    pub fn pause(&self, role: Role) -> Result<(), ControlError> {
-        self.node(role).server.pause()
-    }
-
-    /// Lets a paused process go on (SIGCONT).
-    ///
-    /// # Errors
-    /// [`ControlError`] if it is down.
-    pub fn resume(&self, role: Role) -> Result<(), ControlError> {
-        self.node(role).server.resume()
-    }
-
-    /// Starts a process again on its port and its data, after stopping it in order if it is up, and waits until all that run
-    /// are ready.
-    ///
-    /// # Errors
-    /// [`StartError`] if it does not come back.
-    pub fn restart(&self, role: Role) -> Result<(), StartError> {
-        let node = self.node(role);
-        node.server.stop(STOP_PATIENCE).map_err(preparing("start a process again"))?;
-        self.start_one(node)?;
-        self.until_ready(&Watch::patient())
-    }
-
-    /// Process id, to read CPU time and memory from; `None` if the process is down.
-    #[must_use]
-    pub fn process_id(&self, role: Role) -> Option<u32> {
-        self.node(role).server.process_id()
-    }
-
-    /// The file that a process logs to, over all its starts.
-    #[must_use]
-    pub fn log(&self, role: Role) -> PathBuf {
-        self.node(role).server.log().to_owned()
-    }
-
-    /// Leaves folder and logs where they are when the cluster is dropped, and names them on standard error.
-    pub fn keep_logs(&self) {
-        self.home.keep();
-    }
-
     #[track_caller]
     fn node(&self, role: Role) -> &Node {
         let found = std::iter::once(&self.zookeeper).chain(&self.nodes).find(|node| node.role == role);
@@ -337,30 +265,6 @@ impl Cluster {
 
     fn logging(&self) -> PathBuf {
         self.home.path().join("logging.properties")
-    }
-
-    fn start_one(&self, node: &Node) -> Result<(), StartError> {
-        let java = |heap_mib_max| self.distribution.java(self.tuning, heap_mib_max, &self.logging(), &self.classes());
-        let mut command: Command = match node.role {
-            Role::ZooKeeper => {
-                let mut command = java(ZOOKEEPER_HEAP_MIB);
-                command.arg(ZOOKEEPER).arg(node.folder.join("zoo.cfg"));
-                command
-            }
-            Role::Node(_) => {
-                let mut command = java(NODE_HEAP_MIB);
-                // Config sets may be uploaded without a password.
-                command.args(["-Dsolr.disableConfigSetsCreateAuthChecks=true", "-Djetty.testMode=true"]);
-                command.arg(format!("-Dsolr.log.dir={}", node.folder.display()));
-                command.args(["SolrNode", &node.port.to_string()]).arg(&node.folder);
-                command
-            }
-        };
-        node.server.start(command.current_dir(&node.folder))
-    }
-
-    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError> {
-        until_ready(Self::KIND, watch, || self.first_not_ready())
     }
 
     fn first_not_ready(&self) -> Result<Option<Waiting<'_>>, StartError> {
@@ -385,23 +289,53 @@ impl Cluster {
 
 impl Fleet for Cluster {
     const KIND: &'static str = "solr";
+    type Role = Role;
+
+    fn home(&self) -> &Home {
+        &self.home
+    }
+
+    fn server(&self, role: Role) -> &Server {
+        &self.node(role).server
+    }
+
+    fn start_one(&self, role: Role) -> Result<(), StartError> {
+        let node = self.node(role);
+        let java = |heap_mib_max| self.distribution.java(self.tuning, heap_mib_max, &self.logging(), &self.classes());
+        let mut command: Command = match node.role {
+            Role::ZooKeeper => {
+                let mut command = java(zookeeper::HEAP_MIB);
+                command.arg(zookeeper::CLASS).arg(node.folder.join("zoo.cfg"));
+                command
+            }
+            Role::Node(_) => {
+                let mut command = java(NODE_HEAP_MIB);
+                // Config sets may be uploaded without a password.
+                command.args(["-Dsolr.disableConfigSetsCreateAuthChecks=true", "-Djetty.testMode=true"]);
+                command.arg(format!("-Dsolr.log.dir={}", node.folder.display()));
+                command.args(["SolrNode", &node.port.to_string()]).arg(&node.folder);
+                command
+            }
+        };
+        node.server.start(command.current_dir(&node.folder))
+    }
+
+    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError> {
+        until_ready(Self::KIND, watch, || self.first_not_ready())
+    }
 
     fn servers(&self) -> Vec<&Server> {
         std::iter::once(&self.zookeeper).chain(&self.nodes).map(|node| &node.server).collect()
     }
 
     fn start_all(&self, watch: &Watch<'_>) -> Result<(), StartError> {
-        self.start_one(&self.zookeeper)?;
+        self.start_one(Role::ZooKeeper)?;
         // A node that finds no ZooKeeper gives up.
         self.until_ready(watch)?;
         for node in &self.nodes {
-            self.start_one(node)?;
+            self.start_one(node.role)?;
         }
         self.until_ready(watch)
-    }
-
-    fn keep_logs(&self) {
-        self.home.keep();
     }
 
     fn place(&self) -> String {

@@ -1,6 +1,7 @@
 //! A NameNode and DataNodes.
 
 use libtest_mimic::Failed;
+use weir_servers::Control;
 use weir_servers::hdfs::{Cluster, ClusterOptions, Role};
 use weir_servers::http;
 

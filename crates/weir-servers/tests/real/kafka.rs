@@ -1,6 +1,7 @@
 //! Brokers.
 
 use libtest_mimic::Failed;
+use weir_servers::Control;
 use weir_servers::kafka::{Cluster, ClusterOptions, Listener, Mechanism, Topic, Version};
 
 /// Scenario: the console producer sends to one broker of each line, the console consumer reads as a group; the segment is

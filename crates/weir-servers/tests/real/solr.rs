@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
+use weir_servers::Control;
 use weir_servers::solr::{Cluster, ClusterOptions, Collection, Role};
 
 /// Scenario: a collection of one shard on both nodes takes events; one node is killed, the other asked and given more; the

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
+use weir_servers::Control;
 use weir_servers::solr::{Cluster, ClusterOptions, Collection, Role};
 use weir_solr::{
     Client, ClientOptions, CollectionState, DocumentsBuilder, Encoding, Form, Indexer, IndexerOptions, id_hash,

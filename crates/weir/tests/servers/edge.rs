@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use weir_lab::sender::{Input, StampOptions};
 use weir_lab::{Progress, SendOptions, Sequences, Target, read_files, send};
+use weir_servers::Control;
 use weir_servers::kafka::{Cluster, ClusterOptions, Topic};
 
 use crate::support::{Running, eventually, free_port, read_topic, show};

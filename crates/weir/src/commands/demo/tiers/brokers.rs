@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::runtime::{Builder, Runtime};
 use weir_kafka::{ClusterError, ClusterOptions, NewTopic, OffsetAt};
+use weir_servers::Control;
 use weir_servers::kafka::{Cluster, ClusterOptions as ServerOptions};
 use weir_servers::{StartError, Watch};
 
