@@ -1,7 +1,7 @@
 //! Two ways to the same file system: the first, and for a while the second after the first failed.
 //!
 //! A call over the first way that ends in a timeout or without a connection counts as a failure, a file closed over it ends
-//! the count. After [`FAILURES_MAX`] in a row everything new goes the second way for `fallback_time`; then the first is tried
+//! the count. Files that were open when another failed are no failures of their own: one DataNode may have had them all. After [`FAILURES_MAX`] in a row everything new goes the second way for `fallback_time`; then the first is tried
 //! again, and a single failure is enough to turn back. Files stay with the way they were begun on: what they hold cannot be
 //! moved. Each change is logged once and counted ([`FallbackCounters`]).
 //!
@@ -47,6 +47,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     failures: u32,
+    /// When the last of them was.
+    failed: Option<Instant>,
     /// When the first way is tried again.
     until: Option<Instant>,
     /// The first way has not worked since it failed.
@@ -125,6 +127,7 @@ impl Shared {
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures = state.failures.saturating_add(1);
+        state.failed = Some(Instant::now());
         if state.failures >= FAILURES_MAX && state.until.is_none() {
             state.until = Some(Instant::now() + self.time);
             if !state.broken {
@@ -136,6 +139,14 @@ impl Shared {
             state.broken = true;
         }
         true
+    }
+
+    /// Counts the failure of a file that was begun at `begun`.
+    fn file_failed(&self, error: &HdfsError, begun: Instant) {
+        let failed = self.state.lock().unwrap_or_else(PoisonError::into_inner).failed;
+        if failed.is_none_or(|failed| begun > failed) {
+            self.failed(error);
+        }
     }
 
     /// The first way works.
@@ -169,8 +180,9 @@ impl FileSystem for Fallback {
     async fn create(&self, path: &str, options: &CreateOptions) -> Result<Box<dyn FileWriter>, HdfsError> {
         let shared = &self.shared;
         if shared.way() == Way::First {
+            let begun = Instant::now();
             match shared.system(Way::First).create(path, options).await {
-                Ok(writer) => return Ok(Box::new(Watched { writer, shared: Arc::clone(shared) })),
+                Ok(writer) => return Ok(Box::new(Watched { writer, shared: Arc::clone(shared), begun })),
                 // A file may have been begun: whoever asks again removes it first.
                 Err(error) => {
                     shared.failed(&error);
@@ -218,13 +230,12 @@ impl FileSystem for Fallback {
 struct Watched {
     writer: Box<dyn FileWriter>,
     shared: Arc<Shared>,
+    begun: Instant,
 }
 
 impl Watched {
     fn judged<T>(&self, result: Result<T, HdfsError>) -> Result<T, HdfsError> {
-        result.inspect_err(|error| {
-            self.shared.failed(error);
-        })
+        result.inspect_err(|error| self.shared.file_failed(error, self.begun))
     }
 }
 
@@ -246,13 +257,11 @@ impl FileWriter for Watched {
     }
 
     async fn close(self: Box<Self>) -> Result<u64, HdfsError> {
-        let Self { writer, shared } = *self;
+        let Self { writer, shared, begun } = *self;
         let result = writer.close().await;
         match &result {
             Ok(_) => shared.worked(),
-            Err(error) => {
-                shared.failed(error);
-            }
+            Err(error) => shared.file_failed(error, begun),
         }
         result
     }

@@ -11,17 +11,53 @@ struct Switched {
     loses_answers: bool,
 }
 
+fn up(down: &AtomicBool) -> Result<(), HdfsError> {
+    let detail = "nobody answers".to_owned();
+    let error = HdfsError {
+        kind: HdfsErrorKind::Unavailable,
+        operation: "reach",
+        path: "/".into(),
+        peer: String::new(),
+        detail,
+    };
+    if down.load(Ordering::Relaxed) { Err(error) } else { Ok(()) }
+}
+
 impl Switched {
     fn up(&self) -> Result<(), HdfsError> {
-        let detail = "nobody answers".to_owned();
-        let error = HdfsError {
-            kind: HdfsErrorKind::Unavailable,
-            operation: "reach",
-            path: "/".into(),
-            peer: String::new(),
-            detail,
-        };
-        if self.down.load(Ordering::Relaxed) { Err(error) } else { Ok(()) }
+        up(&self.down)
+    }
+}
+
+/// A file with the same switch.
+struct SwitchedFile {
+    writer: Box<dyn FileWriter>,
+    down: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl FileWriter for SwitchedFile {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), HdfsError> {
+        up(&self.down)?;
+        self.writer.write(bytes).await
+    }
+    async fn flush(&mut self) -> Result<(), HdfsError> {
+        up(&self.down)?;
+        self.writer.flush().await
+    }
+    async fn sync(&mut self) -> Result<(), HdfsError> {
+        up(&self.down)?;
+        self.writer.sync().await
+    }
+    async fn close(self: Box<Self>) -> Result<u64, HdfsError> {
+        up(&self.down)?;
+        self.writer.close().await
+    }
+    async fn abandon(self: Box<Self>) {
+        self.writer.abandon().await;
+    }
+    fn bytes_acked(&self) -> u64 {
+        self.writer.bytes_acked()
     }
 }
 
@@ -29,7 +65,8 @@ impl Switched {
 impl FileSystem for Switched {
     async fn create(&self, path: &str, options: &CreateOptions) -> Result<Box<dyn FileWriter>, HdfsError> {
         self.up()?;
-        self.files.create(path, options).await
+        let writer = self.files.create(path, options).await?;
+        Ok(Box::new(SwitchedFile { writer, down: Arc::clone(&self.down) }))
     }
     async fn open(&self, path: &str, offset: u64) -> Result<Box<dyn FileReader>, HdfsError> {
         self.up()?;
@@ -105,6 +142,29 @@ async fn new_files_go_the_second_way_for_a_while() {
     down.store(true, Ordering::Relaxed);
     assert!(put(&files, "/d").await.is_err() && put(&files, "/d").await.is_err());
     assert_eq!(files.counters(), FallbackCounters { fallbacks: 2, returns: 1, is_fallen_back: true });
+}
+
+/// Scenario: a DataNode dies that four open files have, two of them when they are closed; later one more file fails.
+/// Guarantees: the four are one failure; the next is the second in a row.
+#[tokio::test]
+async fn files_that_fail_together_are_one_failure() {
+    let (_folder, down, files) = pair(Duration::from_secs(3600), false);
+    let mut open = Vec::new();
+    for path in ["/a", "/b", "/c", "/d"] {
+        open.push(files.create(path, &CreateOptions::default()).await.expect("begun"));
+    }
+    down.store(true, Ordering::Relaxed);
+    for (mut writer, is_written) in open.into_iter().zip([true, true, false, false]) {
+        let result =
+            if is_written { writer.write(Bytes::from_static(b"x")).await } else { writer.close().await.map(drop) };
+        assert!(result.is_err());
+    }
+    assert!(!files.counters().is_fallen_back);
+    down.store(false, Ordering::Relaxed);
+    let mut writer = files.create("/e", &CreateOptions::default()).await.expect("begun");
+    down.store(true, Ordering::Relaxed);
+    assert!(writer.write(Bytes::from_static(b"x")).await.is_err());
+    assert!(files.counters().is_fallen_back);
 }
 
 /// Scenario: the first way is still down when its time has come.
