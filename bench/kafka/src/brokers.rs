@@ -2,9 +2,8 @@
 
 use weir_kafka::{Cluster as Client, ClusterError, ClusterOptions as ClientOptions, NewTopic, OffsetAt};
 use weir_lab::measure;
-use weir_servers::Control;
-use weir_servers::Tuning;
 use weir_servers::kafka::{Cluster, ClusterOptions};
+use weir_servers::{Control, Tuning};
 
 use crate::job::Failure;
 use crate::lines::PARTITIONS;

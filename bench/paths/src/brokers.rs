@@ -1,9 +1,8 @@
 //! The three brokers of the bench and their topics.
 
 use weir_kafka::{Cluster as Client, ClusterError, ClusterOptions as ClientOptions, NewTopic, OffsetAt};
-use weir_servers::Control;
-use weir_servers::Tuning;
 use weir_servers::kafka::{Cluster, ClusterOptions};
+use weir_servers::{Control, Tuning};
 
 use crate::Failure;
 

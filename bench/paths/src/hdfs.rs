@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use tokio::runtime::Runtime;
 use weir_hdfs::{FileSystem as _, Status, WebHdfs, WebHdfsOptions};
-use weir_servers::Control;
-use weir_servers::Tuning;
 use weir_servers::hdfs::{Cluster, ClusterOptions, Role};
+use weir_servers::{Control, Tuning};
 
 use crate::Failure;
 use crate::agent::PATIENCE;

@@ -9,9 +9,8 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::runtime::Runtime;
-use weir_servers::Control;
-use weir_servers::Tuning;
 use weir_servers::solr::{Cluster, ClusterOptions, Collection, Role};
+use weir_servers::{Control, Tuning};
 use weir_solr::{Client, ClientOptions, ClusterState};
 
 use crate::Failure;

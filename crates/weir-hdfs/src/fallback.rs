@@ -1,9 +1,10 @@
 //! Two ways to the same file system: the first, and for a while the second after the first failed.
 //!
-//! A call over the first way that ends in a timeout or without a connection counts as a failure, a file closed over it ends
-//! the count. Files that were open when another failed are no failures of their own: one DataNode may have had them all. After [`FAILURES_MAX`] in a row everything new goes the second way for `fallback_time`; then the first is tried
-//! again, and a single failure is enough to turn back. Files stay with the way they were begun on: what they hold cannot be
-//! moved. Each change is logged once and counted ([`FallbackCounters`]).
+//! A call over the first way that ends in a timeout or without a connection counts as a failure, and so does a file; a file
+//! closed over it ends the count. Files that were open when another failed are no failures of their own: one DataNode may
+//! have had them all. After [`FAILURES_MAX`] in a row everything new goes the second way for `fallback_time`; then the first
+//! is tried again, and a single failure is enough to turn back. Files stay with the way they were begun on: what they hold
+//! cannot be moved. Each change is logged once and counted ([`FallbackCounters`]).
 //!
 //! Both ways must name the same files by the same paths.
 
@@ -47,8 +48,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     failures: u32,
-    /// When the last of them was.
-    failed: Option<Instant>,
+    /// When the last of them was that of a file.
+    file_failed_at: Option<Instant>,
     /// When the first way is tried again.
     until: Option<Instant>,
     /// The first way has not worked since it failed.
@@ -120,14 +121,28 @@ impl Shared {
         }
     }
 
-    /// Counts a failure of the first way; false if the error says nothing about the way.
+    /// Counts the failure of a call; false if the error says nothing about the way.
     fn failed(&self, error: &HdfsError) -> bool {
+        self.count(error, None)
+    }
+
+    /// Counts the failure of a file that was begun at `begun`.
+    fn file_failed(&self, error: &HdfsError, begun: Instant) {
+        self.count(error, Some(begun));
+    }
+
+    fn count(&self, error: &HdfsError, begun: Option<Instant>) -> bool {
         if !matches!(error.kind, HdfsErrorKind::Timeout | HdfsErrorKind::Unavailable) {
             return false;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(begun) = begun {
+            if state.file_failed_at.is_some_and(|failed| begun <= failed) {
+                return true;
+            }
+            state.file_failed_at = Some(Instant::now());
+        }
         state.failures = state.failures.saturating_add(1);
-        state.failed = Some(Instant::now());
         if state.failures >= FAILURES_MAX && state.until.is_none() {
             state.until = Some(Instant::now() + self.time);
             if !state.broken {
@@ -141,14 +156,6 @@ impl Shared {
         true
     }
 
-    /// Counts the failure of a file that was begun at `begun`.
-    fn file_failed(&self, error: &HdfsError, begun: Instant) {
-        let failed = self.state.lock().unwrap_or_else(PoisonError::into_inner).failed;
-        if failed.is_none_or(|failed| begun > failed) {
-            self.failed(error);
-        }
-    }
-
     /// The first way works.
     fn worked(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -156,7 +163,7 @@ impl Shared {
             // A file that was begun before: new ones wait for their time.
             return;
         }
-        state.failures = 0;
+        (state.failures, state.file_failed_at) = (0, None);
         if std::mem::take(&mut state.broken) {
             state.counters.returns += 1;
             tracing::info!("HDFS by {} works again", self.ways[0].0);

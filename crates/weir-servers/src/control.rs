@@ -12,7 +12,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The servers of a cluster, one by one. Of Kafka they are called by their numbers, of HDFS and Solr by their roles.
 ///
-/// Every method but `restart` takes milliseconds, and panics if there is no such server.
+/// Every method but `stop` and `restart` takes milliseconds, and panics if there is no such server.
 pub trait Control: Fleet {
     /// Kills a server (SIGKILL), paused or not. The others miss it after 5 s (Kafka), 8 s (Solr) or 14 s (HDFS).
     ///
@@ -59,11 +59,13 @@ pub trait Control: Fleet {
     }
 
     /// Process id, to read CPU time and memory from; `None` if the server is down.
+    #[must_use]
     fn process_id(&self, role: Self::Role) -> Option<u32> {
         self.server(role).process_id()
     }
 
     /// The file that a server logs to, over all its starts.
+    #[must_use]
     fn log(&self, role: Self::Role) -> PathBuf {
         self.server(role).log().to_owned()
     }

@@ -77,7 +77,7 @@ pub(crate) fn preparing<E: Display>(what: &'static str) -> impl FnOnce(E) -> Sta
     move |cause| StartError::prepare(what, &cause)
 }
 
-/// Servers that start together. Its name is known here alone: to others it is what [`Control`](crate::Control) stands on.
+/// Servers that start together: what [`Control`](crate::Control) stands on. Nobody outside can name it; call what that has.
 pub trait Fleet: Sized {
     /// For messages: `kafka`.
     const KIND: &'static str;

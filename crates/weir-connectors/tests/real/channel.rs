@@ -46,7 +46,7 @@ fn with_ground(version: Version, work: impl FnOnce(&Ground<'_>) -> Result<(), Fa
         ("group.consumer.min.heartbeat.interval.ms", "200"),
         ("group.consumer.heartbeat.interval.ms", "200"),
     ];
-    let known = if version == Version::V4_3 { properties.len() } else { 2 };
+    let known = if version.has_consumer_protocol() { properties.len() } else { 2 };
     let properties = properties[..known].iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let options = kafka::ClusterOptions { version, properties: properties.collect(), ..Default::default() };
     kafka::Cluster::with(options, |server| {

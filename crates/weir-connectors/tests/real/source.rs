@@ -255,7 +255,7 @@ fn with_topic(version: Version, work: impl FnOnce(&kafka::Cluster) -> Result<(),
         ("group.consumer.min.heartbeat.interval.ms", "200"),
         ("group.consumer.heartbeat.interval.ms", "500"),
     ];
-    let known = if version == Version::V4_3 { properties.len() } else { 1 };
+    let known = if version.has_consumer_protocol() { properties.len() } else { 1 };
     let properties =
         properties[..known].iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let options = kafka::ClusterOptions { version, properties, ..kafka::ClusterOptions::default() };

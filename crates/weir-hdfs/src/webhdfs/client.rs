@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{CONNECTION, CONTENT_TYPE, LOCATION};
@@ -45,6 +45,8 @@ pub(super) struct Client {
     pub(super) runtime: OnceLock<Handle>,
     /// Index of the NameNode that answered last.
     active: AtomicUsize,
+    /// When copies of a block were last waited for in vain.
+    copies_missed_at: Mutex<Option<Instant>>,
 }
 
 /// One call.
@@ -99,7 +101,15 @@ impl Client {
         let authenticator = Authenticator::new(options.authentication.clone(), options.user());
         let excluded = Excluded::new(options.excluded_time);
         let runtime = Handle::try_current().map_or_else(|_| OnceLock::new(), OnceLock::from);
-        Ok(Self { http, options, authenticator, excluded, runtime, active: AtomicUsize::new(0) })
+        Ok(Self {
+            http,
+            options,
+            authenticator,
+            excluded,
+            runtime,
+            active: AtomicUsize::new(0),
+            copies_missed_at: Mutex::default(),
+        })
     }
 
     /// Asks until a NameNode answers, 30 s at most.
@@ -191,6 +201,17 @@ impl Client {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
             return Ok(Answer { peer: address.to_owned(), repeated: false, location, body });
         }
+    }
+
+    /// Whether it is worth while to wait for the copies of a block: not for a while after that was in vain.
+    pub(super) fn copies_come(&self) -> bool {
+        let missed = *self.copies_missed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.is_none_or(|missed| missed.elapsed() >= self.options.excluded_time)
+    }
+
+    /// They were waited for in vain.
+    pub(super) fn copies_missed(&self) {
+        *self.copies_missed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     pub(super) async fn status(&self, operation: &'static str, path: &str) -> Result<Status, HdfsError> {

@@ -8,10 +8,11 @@
 //! [`WebHdfsOptions::pipeline_timeout`] to notice.
 //!
 //! What the protocol does not have, and what is done instead:
-//! - *flush, sync*: the request is ended, which completes the file, and the next write begins an APPEND. Files are made with
-//!   `SYNC_BLOCK` (unless [`CreateOptions`](crate::CreateOptions) says otherwise), so what comes before the first of them is on the disks of all DataNodes when it returns. APPEND has no such
-//!   flag: from then on bytes are as durable as `dfs.datanode.synconclose` makes them, in the memory of all DataNodes if that
-//!   is off. A sink that never flushes before closing is not concerned.
+//! - *flush, sync*: the request is ended, which completes the file, and the next write begins an APPEND, once the NameNode
+//!   knows of all copies or half of [`WebHdfsOptions::write_timeout`] has passed. Files are made with `SYNC_BLOCK` (unless
+//!   [`CreateOptions`](crate::CreateOptions) says otherwise), so what comes before the first flush is on the disks of all
+//!   DataNodes when it returns. APPEND has no such flag: from then on bytes are as durable as `dfs.datanode.synconclose` makes
+//!   them, in the memory of all DataNodes if that is off. A sink that never flushes before closing is not concerned.
 //! - *errors of a create*: a file that is there is reported by `create`; what only the DataNode finds (no permission, no
 //!   space) comes with a later `write`, or with `close`.
 //! - *abandon*: the connection is cut; the DataNode then completes the file with what it has. The name must be one that

@@ -272,7 +272,7 @@ async fn an_append_waits_for_all_copies() {
     let late = [at("CREATE"), status, known(1), known(2), known(3), at("APPEND")];
     let rest = [known(3), at("APPEND"), Answer::Silence, at("APPEND"), at("APPEND")];
     let namenode = Scripted::start(late.into_iter().chain(rest)).await;
-    let files = client_with(&[&namenode], |options| options.write_timeout = Duration::from_secs(4));
+    let files = client_with(&[&namenode], |options| options.write_timeout = Duration::from_secs(6));
     let options = CreateOptions { overwrite: true, ..CreateOptions::default() };
     let mut writer = files.create("/f", &options).await.expect("begun");
     for part in ["one", "two", "three", "four", "five"] {

@@ -20,7 +20,7 @@ pub(super) struct WebWriter {
     upload: Option<Upload>,
     written: u64,
     acknowledged: u64,
-    /// Copies that a block of the file has when all is well: unknown before the first APPEND, 0 where they are not waited for.
+    /// Copies that a block of the file has when all is well: unknown before the first APPEND, 0 where nobody can tell.
     copies: Option<usize>,
 }
 
@@ -33,10 +33,12 @@ impl WebWriter {
     /// What is there, or an APPEND.
     async fn upload(&mut self) -> Result<&mut Upload, HdfsError> {
         if self.upload.is_none() {
-            // Half of what a write may take. In vain: a node is gone, and will be before the next one as well.
-            if timeout(self.client.options.write_timeout / 2, self.settle()).await.is_err() {
-                tracing::debug!(path = %self.path, copies = self.copies, "appends without all copies");
-                self.copies = Some(0);
+            if self.written > 0 && self.client.copies_come() {
+                // Half of what a write may take. In vain: a node is gone, or the NameNode is silent.
+                if timeout(self.client.options.write_timeout / 2, self.settle()).await.is_err() {
+                    tracing::debug!(path = %self.path, copies = self.copies, "appends without all copies");
+                    self.client.copies_missed();
+                }
             }
             let call = Call {
                 method: Method::POST,
@@ -54,25 +56,19 @@ impl WebWriter {
     /// Waits until the NameNode has heard of every copy of the last block, before an APPEND. It calls a file complete with the
     /// first it hears of, and has those written on that it knows; where there are no more DataNodes than copies, Hadoop's
     /// client then looks in vain for one more, and breaks off ("Failed to replace a bad datanode"): on a busy machine every
-    /// fifth file. A server that does not tell is not asked again.
+    /// fifth file. A refusal is no reason to wait: the APPEND will say what is wrong.
     async fn settle(&mut self) {
-        let copies = match self.copies {
-            Some(copies) => copies,
-            None => {
-                (self.client.status("append to", &self.path).await).map_or(0, |status| usize::from(status.replication))
-            }
-        };
-        self.copies = Some(copies);
-        if copies == 0 {
-            return;
+        if self.copies.is_none() {
+            let status = self.client.status("append to", &self.path).await;
+            self.copies = status.ok().map(|status| usize::from(status.replication));
         }
+        let Some(copies) = self.copies.filter(|copies| *copies > 0) else { return };
         let mut pause = Duration::from_millis(5);
         loop {
-            let blocks = self.client.blocks("append to", &self.path, self.written.saturating_sub(1)).await;
-            match blocks.ok().and_then(|blocks| blocks.copies_of_last()) {
-                Some(known) if known < copies => sleep(pause).await,
-                Some(_) => return,
-                None => return self.copies = Some(0),
+            match self.client.blocks("append to", &self.path, self.written - 1).await {
+                Ok(blocks) if blocks.copies_of_last().is_some_and(|known| known < copies) => sleep(pause).await,
+                Err(error) if error.kind == HdfsErrorKind::Unsupported => return self.copies = Some(0),
+                Ok(_) | Err(_) => return,
             }
             pause = (pause * 2).min(Duration::from_millis(200));
         }

@@ -103,7 +103,7 @@ fn with_topic(
 pub(crate) fn classic(version: Version) -> Result<(), Failed> {
     with_topic(version, async |server, cluster| {
         // What a broker without the other protocol has members do by themselves.
-        let protocol = if version == Version::V4_3 { GroupProtocol::Classic } else { GroupProtocol::Auto };
+        let protocol = if version.has_consumer_protocol() { GroupProtocol::Classic } else { GroupProtocol::Auto };
         members_share(server, cluster, &options("share", protocol)).await?;
         static_members_return(cluster, &options("static", GroupProtocol::Auto)).await?;
         every_record_once(cluster, "once", protocol).await?;
@@ -272,7 +272,7 @@ async fn java_and_we(server: &kafka::Cluster, cluster: &Cluster, topic: &str, ja
     let assignor = "partition.assignment.strategy=org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
     let flag = "--consumer-property";
     let mut arguments = vec!["--group", &options.group, flag, assignor, flag, "auto.commit.interval.ms=200"];
-    if server.distribution().version() == Version::V4_3 {
+    if server.distribution().version().has_consumer_protocol() {
         // Renamed; the old name is still taken, with a warning.
         arguments
             .iter_mut()

@@ -1,7 +1,7 @@
 //! A real HDFS: one NameNode and some DataNodes, each a process, started from Maven artifacts on 127.0.0.1.
 //!
 //! ```no_run
-//! use weir_servers::hdfs::{Cluster, ClusterOptions, Role};
+//! use weir_servers::hdfs::{Cluster, ClusterOptions, Control, Role};
 //!
 //! let cluster = Cluster::start(ClusterOptions::default())?;
 //! cluster.shell(&["-put", "-", "/events/a.log"], b"one\ntwo\n")?;
@@ -22,7 +22,7 @@ mod distribution;
 mod service;
 mod volume;
 
-pub use crate::{ControlError, StartError};
+pub use crate::{Control, ControlError, StartError};
 #[cfg(test)]
 pub(crate) use cluster::number_of;
 pub use cluster::{Cluster, ClusterOptions, Role};

@@ -24,7 +24,7 @@ pub struct Cluster {
     pub(super) nodes: Vec<Node>,
     /// What the nodes of an old release find each other by.
     pub(super) zookeeper: Option<ZooKeeper>,
-    /// After the nodes, which write to it.
+    /// After all that write to it.
     pub(super) home: Home,
 }
 

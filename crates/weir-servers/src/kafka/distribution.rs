@@ -39,7 +39,8 @@ impl Distribution {
     pub fn find_watched(version: Version, watch: &Watch<'_>) -> Result<Self, Unavailable> {
         let release = version.release();
         require_java(release.java_version_min)?;
-        let jars = Artifacts { name: release.name, coordinates: release.coordinates }.folder(watch)?;
+        let name = format!("kafka-{}", release.text);
+        let jars = Artifacts { name: &name, coordinates: release.coordinates }.folder(watch)?;
         Ok(Self { version, jars })
     }
 

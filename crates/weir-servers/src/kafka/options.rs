@@ -12,7 +12,8 @@ pub const PASSWORD: &str = "weir-secret";
 /// A release of Apache Kafka.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub enum Version {
-    /// The oldest that is promised, with a `ZooKeeper`: no SASL here.
+    /// The oldest that is promised, with a `ZooKeeper`: no SASL here, and a broker that was killed can be started again only
+    /// when its old session has run out, after 5 s.
     V2_8,
     /// The last line before 4.0 took the oldest request versions away.
     V3_9,
@@ -26,6 +27,12 @@ impl Version {
     #[must_use]
     pub const fn text(self) -> &'static str {
         self.release().text
+    }
+
+    /// Whether groups may use the consumer protocol of KIP-848.
+    #[must_use]
+    pub const fn has_consumer_protocol(self) -> bool {
+        matches!(self, Self::V4_3)
     }
 }
 
@@ -146,6 +153,13 @@ impl Default for ClusterOptions {
             properties: Vec::new(),
             tuning: Tuning::default(),
         }
+    }
+}
+
+impl ClusterOptions {
+    /// Whether clients say who they are by SASL anywhere.
+    pub(super) fn has_sasl(&self) -> bool {
+        self.listeners.iter().any(|listener| listener.has_sasl())
     }
 }
 

@@ -7,13 +7,13 @@ use super::certificates::Certificates;
 use super::options::{ClusterOptions, Kerberos, Listener, Mechanism, PASSWORD, USER};
 
 /// A killed node is missed, and let in again, after this: 9 s by default (18 s with a `ZooKeeper`), half of what a test is
-/// willing to wait. Ten heartbeats, so that a busy machine alone does not end a session.
+/// willing to wait. Ten heartbeats of a quorum, so that a busy machine alone does not end a session.
 const SESSION_MS: &str = "5000";
 
 /// What one node is told that the others are not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Place {
-    /// `node.id`.
+    /// `node.id`, or `broker.id`.
     pub(super) id: u32,
     /// Port of the controller: of `ZooKeeper` where that is used, and then only the first node's.
     pub(super) controller: u16,
@@ -32,17 +32,19 @@ pub(super) fn of_node(
 ) -> String {
     let mut text = String::new();
     let mut set = |key: &str, value: &str| writeln!(text, "{key}={value}").expect("a String takes everything");
-    let voters: Vec<_> = places.iter().map(|place| format!("{}@127.0.0.1:{}", place.id, place.controller)).collect();
     let has_zookeeper = options.version.release().has_zookeeper;
     let mut protocols = "PLAINTEXT:PLAINTEXT".to_owned();
     if has_zookeeper {
         set("broker.id", &place.id.to_string());
         set("zookeeper.connect", &format!("127.0.0.1:{}", zookeeper_port(places)));
         set("zookeeper.session.timeout.ms", SESSION_MS);
+        // It starts beside them; by default they give up after a session.
+        set("zookeeper.connection.timeout.ms", "60000");
     } else {
         set("process.roles", "broker,controller");
         set("node.id", &place.id.to_string());
-        set("controller.quorum.voters", &voters.join(","));
+        let voter = |place: &Place| format!("{}@127.0.0.1:{}", place.id, place.controller);
+        set("controller.quorum.voters", &places.iter().map(voter).collect::<Vec<_>>().join(","));
         set("controller.listener.names", "CONTROLLER");
         set("broker.session.timeout.ms", SESSION_MS);
         set("broker.heartbeat.interval.ms", "500");
@@ -56,8 +58,11 @@ pub(super) fn of_node(
         write!(protocols, ",{}:{}", listener.name(), listener.protocol()).expect("a String takes everything");
         secure(*listener, options, certificates, &mut set);
     }
-    let controller = format!(",CONTROLLER://127.0.0.1:{}", place.controller);
-    set("listeners", &format!("{advertised}{}", if has_zookeeper { "" } else { &controller }));
+    let controller = match has_zookeeper {
+        true => String::new(),
+        false => format!(",CONTROLLER://127.0.0.1:{}", place.controller),
+    };
+    set("listeners", &format!("{advertised}{controller}"));
     set("advertised.listeners", &advertised);
     set("listener.security.protocol.map", &protocols);
     // Inner topics: on every node, up to three, and writable while one of them is down.

@@ -2,15 +2,13 @@
 
 use super::options::Version;
 
-/// Facts about a release. Where its tools are, as classes, and what they call what.
+/// Facts about a release. Its tools are classes.
 #[derive(Debug)]
 pub(super) struct Release {
     /// As in the names of its artifacts.
     pub(super) text: &'static str,
     /// Oldest Java that runs it.
     pub(super) java_version_min: u32,
-    /// Name of its jars in the cache.
-    pub(super) name: &'static str,
     /// Its artifacts. The brokers themselves log nothing unless there is a binding of slf4j among the jars.
     pub(super) coordinates: &'static [&'static str],
     /// Nodes find each other by `ZooKeeper`, not by a quorum of their own.
@@ -34,7 +32,6 @@ pub(super) struct Release {
 static V2_8: Release = Release {
     text: "2.8.2",
     java_version_min: 8,
-    name: "kafka-2.8.2",
     coordinates: &["org.apache.kafka:kafka_2.13:2.8.2", "org.slf4j:slf4j-reload4j:1.7.36"],
     has_zookeeper: true,
     has_log4j2: false,
@@ -49,7 +46,6 @@ static V2_8: Release = Release {
 static V3_9: Release = Release {
     text: "3.9.1",
     java_version_min: 11,
-    name: "kafka-3.9.1",
     coordinates: &[
         "org.apache.kafka:kafka_2.13:3.9.1",
         "org.apache.kafka:kafka-tools:3.9.1",
@@ -68,7 +64,6 @@ static V3_9: Release = Release {
 static V4_3: Release = Release {
     text: "4.3.1",
     java_version_min: 17,
-    name: "kafka-4.3.1",
     coordinates: &[
         "org.apache.kafka:kafka_2.13:4.3.1",
         "org.apache.kafka:kafka-tools:4.3.1",

@@ -38,8 +38,10 @@ impl Cluster {
     /// As [`Cluster::start`].
     pub fn start_watched(options: ClusterOptions, watch: &Watch<'_>) -> Result<Self, StartError> {
         assert!((1..=9).contains(&options.brokers), "{} brokers are not between 1 and 9", options.brokers);
-        let has_sasl = options.listeners.iter().any(|listener| listener.has_sasl());
-        assert!(!(has_sasl && options.version.release().has_zookeeper), "no SASL with a release that has a ZooKeeper");
+        assert!(
+            !(options.has_sasl() && options.version.release().has_zookeeper),
+            "no SASL with a release that has a ZooKeeper"
+        );
         let distribution = Distribution::find_watched(options.version, watch).map_err(|error| watch.outcome(error))?;
         let what = format!("kafka {}, {} broker(s)", options.version.text(), options.brokers);
         start(&what, watch, || Self::prepare(options.clone(), distribution.clone()))
@@ -85,7 +87,7 @@ impl Cluster {
     /// Prepares the nodes' folders, all at once: each takes a Java machine for a second.
     fn format(&self) -> Result<(), RunError> {
         let cluster = new_cluster_id();
-        let has_sasl = self.options.listeners.iter().any(|listener| listener.has_sasl());
+        let has_sasl = self.options.has_sasl();
         std::thread::scope(|scope| {
             let cluster = &cluster;
             let format = |node| scope.spawn(move || Node::format(node, &self.distribution, cluster, has_sasl));
@@ -142,7 +144,7 @@ impl Fleet for Cluster {
 
     fn start_all(&self, watch: &Watch<'_>) -> Result<(), StartError> {
         match &self.zookeeper {
-            Some(zookeeper) => zookeeper.start(&self.distribution)?,
+            Some(zookeeper) => zookeeper.start(&self.distribution, self.options.tuning)?,
             None => self.format().map_err(preparing("format the folder of a broker"))?,
         }
         for node in &self.nodes {

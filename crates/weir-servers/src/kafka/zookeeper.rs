@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::distribution::Distribution;
 use super::options::Version;
 use crate::server::Server;
-use crate::{StartError, zookeeper};
+use crate::{StartError, Tuning, zookeeper};
 
 #[derive(Debug)]
 pub(super) struct ZooKeeper {
@@ -28,10 +28,10 @@ impl ZooKeeper {
         Ok(Self { server: Server::new("ZooKeeper".to_owned(), folder.join("server.log")), folder })
     }
 
-    /// Starts the process. Brokers wait for it by themselves.
-    pub(super) fn start(&self, distribution: &Distribution) -> Result<(), StartError> {
+    /// Starts the process. Brokers wait for it as long as they are told to.
+    pub(super) fn start(&self, distribution: &Distribution, tuning: Tuning) -> Result<(), StartError> {
         let mut command = distribution.java(&self.folder.join("logging.properties"));
-        command.arg(format!("-Xmx{}m", zookeeper::HEAP_MIB)).arg(zookeeper::CLASS).arg(self.folder.join("zoo.cfg"));
+        command.args(tuning.arguments(zookeeper::HEAP_MIB)).arg(zookeeper::CLASS).arg(self.folder.join("zoo.cfg"));
         self.server.start(command.current_dir(&self.folder))
     }
 }

@@ -1,7 +1,7 @@
 //! A real SolrCloud: some nodes and one ZooKeeper, each a process, started from Maven artifacts on 127.0.0.1.
 //!
 //! ```no_run
-//! use weir_servers::solr::{Cluster, ClusterOptions, Collection, Role};
+//! use weir_servers::solr::{Cluster, ClusterOptions, Collection, Control, Role};
 //!
 //! let cluster = Cluster::start(ClusterOptions::default())?;
 //! cluster.create_collection(&Collection { shards: 2, ..Collection::new("logs") })?;
@@ -21,7 +21,7 @@ mod cluster;
 mod collection;
 mod distribution;
 
-pub use crate::{ControlError, StartError};
+pub use crate::{Control, ControlError, StartError};
 #[cfg(test)]
 pub(crate) use cluster::live_part;
 pub use cluster::{Cluster, ClusterOptions, Role};

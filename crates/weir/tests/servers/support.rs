@@ -9,7 +9,7 @@ use libtest_mimic::Failed;
 use weir_codec::record_batch::{Decoder, DecoderOptions};
 use weir_event::ArenaPool;
 use weir_kafka::{Cluster, ClusterOptions, FetchOptions, Fetcher, OffsetAt};
-use weir_lab::{Account, Stamp};
+use weir_lab::{Account, Sequences, Stamp, read_files};
 use weir_servers::ports;
 
 /// How long anything may take before a trial gives up: far above what a busy machine needs.
@@ -141,4 +141,17 @@ pub(crate) fn read_topic(brokers: &str, topic: &str) -> Result<(Account, BTreeMa
         }
         Ok((account, counts))
     })
+}
+
+/// Looks whether all of `sent`, and nothing else, is once in topic `t` and once in `files` of `folder`: events by partition.
+pub(crate) fn once_each(brokers: &str, folder: &Path, sent: &Sequences) -> Result<BTreeMap<i32, u64>, Failed> {
+    let (written, counts) = read_topic(brokers, "t")?;
+    let read = read_files(&folder.join("files"))?;
+    for (place, account) in [("topic", written), ("files", read.account)] {
+        let verdict = account.verdict(sent, Some(sent));
+        show(&format!("{place}: {}", serde_json::to_string(&verdict)?));
+        assert!(verdict.is_sound() && verdict.acknowledged > 100_000, "{place}: {verdict:?}");
+        assert_eq!((verdict.duplicates, verdict.unstamped), (0, 0), "{place}: {verdict:?}");
+    }
+    Ok(counts)
 }
