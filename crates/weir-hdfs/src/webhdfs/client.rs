@@ -22,6 +22,9 @@ use crate::{Faults, HdfsError, HdfsErrorKind, Status};
 
 /// A host that is up answers a connection within milliseconds; a lost packet is sent again after one second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a DataNode that is suspected to be silent may take for any answer. One whose machine is busy with everything else
+/// took more than 3 s, and was left though it would have written the file.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
 /// One NameNode; a full collection of its memory may take some seconds. Then the next one is asked.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between rounds over all NameNodes, doubled up to the second.
@@ -316,7 +319,7 @@ impl Client {
         any.set_query(None);
         // A connection of its own: one that is kept may have died.
         let request = self.http.get(any).header(CONNECTION, "close");
-        matches!(timeout(CONNECT_TIMEOUT, request.send()).await, Ok(Ok(_)))
+        matches!(timeout(ANSWER_TIMEOUT, request.send()).await, Ok(Ok(_)))
     }
 
     /// Does not use the DataNode of `url` for a while.

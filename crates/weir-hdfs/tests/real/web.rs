@@ -276,8 +276,14 @@ fn a_datanode_dies(runtime: &Runtime, cluster: &Cluster, files: &WebHdfs) -> Res
     report(&format!("stopped DataNode: {failed} of 4 files failed, all answers after {:.1?}", since.elapsed()));
     // Every file is given the stopped one; whoever takes the bytes goes on without it after a minute.
     let since = Instant::now();
-    let written = (0..3).any(|index| runtime.block_on(put(files, &format!("/stopped/more-{index}"), &body, 2)).is_ok());
-    assert!(written, "no file is written while a DataNode is silent that is in every pipeline");
+    let mut refused = Vec::new();
+    while let Err(error) = runtime.block_on(put(files, &format!("/stopped/more-{}", refused.len()), &body, 2)) {
+        refused.push(format!("{error} after {:.1?}", since.elapsed()));
+        assert!(
+            since.elapsed() < PATIENCE,
+            "no file is written beside a silent DataNode of every pipeline: {refused:#?}"
+        );
+    }
     report(&format!("a file beside the stopped DataNode in {:.1?}", since.elapsed()));
     cluster.resume(Role::DataNode(3))?;
     cluster.restart(Role::DataNode(2))?;
