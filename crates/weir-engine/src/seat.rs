@@ -70,7 +70,8 @@ mod tests {
 
     /// Scenario: one of three lanes asks for seven partitions; then two go, one of them comes back, and a new one.
     /// Guarantees: every partition has one lane, whoever asks, and lanes have equally many, as far as that goes; others are to
-    /// be woken when they got one; what comes back goes to its lane while that has little more than others; a lane alone takes all, and leaves no mark.
+    /// be woken when they got one; what comes back goes to its lane while that has little more than others; a lane alone takes
+    /// all, and leaves no mark.
     #[test]
     fn partitions_stay_and_are_spread() {
         let mut homes = Homes::default();

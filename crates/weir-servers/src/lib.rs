@@ -21,6 +21,7 @@ mod home;
 pub mod http;
 pub mod kafka;
 pub mod kerberos;
+mod logging;
 pub mod parquet;
 pub mod ports;
 pub mod process;

@@ -102,11 +102,36 @@ pub trait Fleet: Sized {
     /// [`StartError`] if that fails; a moment later it may answer or have ended.
     fn start_one(&self, role: Self::Role) -> Result<(), StartError>;
 
-    /// Waits until every server that runs, paused ones apart, answers as it should.
+    /// The first that runs, paused ones apart, and does not answer as it should.
     ///
     /// # Errors
-    /// [`StartError::Ended`], [`StartError::NotReady`] after 120 s, or [`StartError::Cancelled`].
-    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError>;
+    /// [`StartError::Ended`].
+    fn first_not_ready(&self) -> Result<Option<Waiting<'_>>, StartError>;
+
+    /// Asks until none is left that is not ready.
+    ///
+    /// # Errors
+    /// As [`Fleet::first_not_ready`], and [`StartError::NotReady`] after 120 s, [`StartError::Cancelled`].
+    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError> {
+        let started = Instant::now();
+        let mut next_line = PROGRESS;
+        loop {
+            let Some((server, reason)) = self.first_not_ready()? else { return Ok(()) };
+            if watch.is_cancelled() {
+                return Err(StartError::Cancelled);
+            }
+            let waited = started.elapsed();
+            if waited >= START_PATIENCE {
+                let (server, log) = (server.name().to_owned(), server.log().to_owned());
+                return Err(StartError::NotReady { server, patience: START_PATIENCE, reason, log });
+            }
+            if waited >= next_line {
+                watch.say(&format!("{}: waiting for {} since {waited:.0?} ({reason})", Self::KIND, server.name()));
+                next_line += PROGRESS;
+            }
+            std::thread::park_timeout(LOOK);
+        }
+    }
 
     /// Starts their processes and waits until all of them answer.
     ///
@@ -172,32 +197,3 @@ pub(crate) fn until<T: Debug>(what: &str, ask: impl Fn() -> io::Result<T>, is_so
 
 /// A server that is waited for, and why.
 pub(crate) type Waiting<'a> = (&'a Server, String);
-
-/// Asks `first_not_ready` until it names none.
-///
-/// # Errors
-/// What it returns, and [`StartError::NotReady`] after 120 s, [`StartError::Cancelled`].
-pub(crate) fn until_ready<'a>(
-    kind: &str,
-    watch: &Watch<'_>,
-    mut first_not_ready: impl FnMut() -> Result<Option<Waiting<'a>>, StartError>,
-) -> Result<(), StartError> {
-    let started = Instant::now();
-    let mut next_line = PROGRESS;
-    loop {
-        let Some((server, reason)) = first_not_ready()? else { return Ok(()) };
-        if watch.is_cancelled() {
-            return Err(StartError::Cancelled);
-        }
-        let waited = started.elapsed();
-        if waited >= START_PATIENCE {
-            let (server, log) = (server.name().to_owned(), server.log().to_owned());
-            return Err(StartError::NotReady { server, patience: START_PATIENCE, reason, log });
-        }
-        if waited >= next_line {
-            watch.say(&format!("{kind}: waiting for {} since {waited:.0?} ({reason})", server.name()));
-            next_line += PROGRESS;
-        }
-        std::thread::park_timeout(LOOK);
-    }
-}

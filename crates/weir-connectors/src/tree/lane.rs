@@ -146,9 +146,9 @@ impl<S: Store> TreeSink<S> {
 
     /// Tells the store of a partition with its first events, so that directories wait for it from then on.
     async fn make_known(&mut self, channel: ChannelId) -> Result<(), StoreError> {
-        if self.partitions.get(&channel.partition).is_some_and(|progress| !progress.is_known) {
+        if let Some(progress) = self.partitions.get_mut(&channel.partition).filter(|progress| !progress.is_known) {
             self.store.hears_of(channel).await?;
-            self.partitions.entry(channel.partition).or_default().is_known = true;
+            progress.is_known = true;
         }
         Ok(())
     }

@@ -33,12 +33,11 @@ impl WebWriter {
     /// What is there, or an APPEND.
     async fn upload(&mut self) -> Result<&mut Upload, HdfsError> {
         if self.upload.is_none() {
-            if self.written > 0 && self.client.copies_come() {
-                // Half of what a write may take. In vain: a node is gone, or the NameNode is silent.
-                if timeout(self.client.options.write_timeout / 2, self.settle()).await.is_err() {
-                    tracing::debug!(path = %self.path, copies = self.copies, "appends without all copies");
-                    self.client.copies_missed();
-                }
+            // Half of what a write may take. In vain: a node is gone, or the NameNode is silent.
+            let patience = self.client.options.write_timeout / 2;
+            if self.written > 0 && self.client.copies_come() && timeout(patience, self.settle()).await.is_err() {
+                tracing::debug!(path = %self.path, copies = self.copies, "appends without all copies");
+                self.client.copies_missed();
             }
             let call = Call {
                 method: Method::POST,

@@ -272,7 +272,7 @@ async fn java_and_we(server: &kafka::Cluster, cluster: &Cluster, topic: &str, ja
     let assignor = "partition.assignment.strategy=org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
     let flag = "--consumer-property";
     let mut arguments = vec!["--group", &options.group, flag, assignor, flag, "auto.commit.interval.ms=200"];
-    if server.distribution().version().has_consumer_protocol() {
+    if server.distribution().version().has_common_flags() {
         // Renamed; the old name is still taken, with a warning.
         arguments
             .iter_mut()

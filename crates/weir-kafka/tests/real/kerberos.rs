@@ -21,8 +21,8 @@ pub(crate) fn announced() -> TempDir {
     folder
 }
 
-/// Scenario: brokers of 3.9 and 4.3 in a realm; this client has a keytab, and produces and fetches for more than two sessions of
-/// 6 s each; then it asks for a service that the realm does not know, has a keytab without its key, an empty cache, and no
+/// Scenario: brokers of 3.9 and 4.3 in a realm; this client has a keytab, and produces and fetches for more than two sessions
+/// of 6 s each; then it asks for a service that the realm does not know, has a keytab without its key, an empty cache, and no
 /// keytab at all.
 /// Guarantees: every event is there once, in order, and no request fails by a renewal; each wrong way is refused with its
 /// reason.

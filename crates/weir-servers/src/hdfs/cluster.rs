@@ -13,7 +13,7 @@ use super::volume::Volume;
 use crate::home::Home;
 use crate::process::{Output, RunError};
 use crate::server::{Activity, Server};
-use crate::start::{Fleet, Waiting, preparing, start, until, until_ready};
+use crate::start::{Fleet, Waiting, preparing, start, until};
 use crate::{Control, StartError, Tuning, Watch, http, ports};
 
 const NAMENODE: &str = "org.apache.hadoop.hdfs.server.namenode.NameNode";
@@ -262,30 +262,6 @@ impl Cluster {
         let found = self.namenodes.iter().chain(&self.datanodes).find(|node| node.role == role);
         found.unwrap_or_else(|| panic!("there is no {role:?} among {} DataNodes", self.datanodes.len()))
     }
-
-    fn first_not_ready(&self) -> Result<Option<Waiting<'_>>, StartError> {
-        let mut up = 0;
-        for node in &self.datanodes {
-            if node.server.activity()? == Activity::Up {
-                up += 1;
-                // Its own word: the NameNode still counts one that was killed a moment ago.
-                let reason = match node.asked("DataNode,name=DataNodeInfo") {
-                    Err(error) => error.to_string(),
-                    Ok(state) if state.contains(r#"ActorState\":\"RUNNING"#) => continue,
-                    Ok(_) => "it is not yet known to the NameNode".to_owned(),
-                };
-                return Ok(Some((&node.server, reason)));
-            }
-        }
-        for node in &self.namenodes {
-            if node.server.activity()? == Activity::Up
-                && let Some(reason) = not_ready(node, up)
-            {
-                return Ok(Some((&node.server, reason)));
-            }
-        }
-        Ok(None)
-    }
 }
 
 /// What a NameNode still needs until it is of use to so many DataNodes.
@@ -320,7 +296,7 @@ impl Fleet for Cluster {
     fn start_one(&self, role: Role) -> Result<(), StartError> {
         let node = self.node(role);
         let mut command: Command = self.distribution.java(self.options.tuning, &self.configuration(), self.home.path());
-        match node.role {
+        match role {
             Role::NameNode | Role::OtherNameNode => command.arg(NAMENODE).args(self.identity(node)),
             Role::DataNode(_) => {
                 let [data, web, ipc] = node.ports;
@@ -335,8 +311,28 @@ impl Fleet for Cluster {
         node.server.start(&mut command)
     }
 
-    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError> {
-        until_ready(Self::KIND, watch, || self.first_not_ready())
+    fn first_not_ready(&self) -> Result<Option<Waiting<'_>>, StartError> {
+        let mut up = 0;
+        for node in &self.datanodes {
+            if node.server.activity()? == Activity::Up {
+                up += 1;
+                // Its own word: the NameNode still counts one that was killed a moment ago.
+                let reason = match node.asked("DataNode,name=DataNodeInfo") {
+                    Err(error) => error.to_string(),
+                    Ok(state) if state.contains(r#"ActorState\":\"RUNNING"#) => continue,
+                    Ok(_) => "it is not yet known to the NameNode".to_owned(),
+                };
+                return Ok(Some((&node.server, reason)));
+            }
+        }
+        for node in &self.namenodes {
+            if node.server.activity()? == Activity::Up
+                && let Some(reason) = not_ready(node, up)
+            {
+                return Ok(Some((&node.server, reason)));
+            }
+        }
+        Ok(None)
     }
 
     fn servers(&self) -> Vec<&Server> {

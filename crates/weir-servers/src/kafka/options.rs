@@ -32,7 +32,13 @@ impl Version {
     /// Whether groups may use the consumer protocol of KIP-848.
     #[must_use]
     pub const fn has_consumer_protocol(self) -> bool {
-        matches!(self, Self::V4_3)
+        self.release().has_consumer_protocol
+    }
+
+    /// Whether the tools take a client's property by `--command-property`; else each has its own flag for that.
+    #[must_use]
+    pub const fn has_common_flags(self) -> bool {
+        self.release().has_common_flags
     }
 }
 

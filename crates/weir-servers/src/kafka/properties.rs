@@ -32,9 +32,9 @@ pub(super) fn of_node(
 ) -> String {
     let mut text = String::new();
     let mut set = |key: &str, value: &str| writeln!(text, "{key}={value}").expect("a String takes everything");
-    let has_zookeeper = options.version.release().has_zookeeper;
     let mut protocols = "PLAINTEXT:PLAINTEXT".to_owned();
-    if has_zookeeper {
+    let mut controller = String::new();
+    if options.version.release().has_zookeeper {
         set("broker.id", &place.id.to_string());
         set("zookeeper.connect", &format!("127.0.0.1:{}", zookeeper_port(places)));
         set("zookeeper.session.timeout.ms", SESSION_MS);
@@ -49,6 +49,7 @@ pub(super) fn of_node(
         set("broker.session.timeout.ms", SESSION_MS);
         set("broker.heartbeat.interval.ms", "500");
         protocols += ",CONTROLLER:PLAINTEXT";
+        controller = format!(",CONTROLLER://127.0.0.1:{}", place.controller);
     }
     set("broker.rack", &format!("rack{}", place.id));
     set("inter.broker.listener.name", "PLAINTEXT");
@@ -58,10 +59,6 @@ pub(super) fn of_node(
         write!(protocols, ",{}:{}", listener.name(), listener.protocol()).expect("a String takes everything");
         secure(*listener, options, certificates, &mut set);
     }
-    let controller = match has_zookeeper {
-        true => String::new(),
-        false => format!(",CONTROLLER://127.0.0.1:{}", place.controller),
-    };
     set("listeners", &format!("{advertised}{controller}"));
     set("advertised.listeners", &advertised);
     set("listener.security.protocol.map", &protocols);

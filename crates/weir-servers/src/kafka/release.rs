@@ -1,6 +1,7 @@
 //! What differs from one release to the next.
 
 use super::options::Version;
+use crate::logging;
 
 /// Facts about a release. Its tools are classes.
 #[derive(Debug)]
@@ -15,8 +16,10 @@ pub(super) struct Release {
     pub(super) has_zookeeper: bool,
     /// Logs by log4j 2, not 1.
     pub(super) has_log4j2: bool,
-    /// Every tool has the same flag for a file of client properties; else each has its own.
+    /// Tools share the names of their flags; else each has its own for a client's properties.
     pub(super) has_common_flags: bool,
+    /// Groups may use the consumer protocol of KIP-848.
+    pub(super) has_consumer_protocol: bool,
     /// Console producer.
     pub(super) producer: &'static str,
     /// Console consumer.
@@ -36,6 +39,7 @@ static V2_8: Release = Release {
     has_zookeeper: true,
     has_log4j2: false,
     has_common_flags: false,
+    has_consumer_protocol: false,
     producer: "kafka.tools.ConsoleProducer",
     consumer: "kafka.tools.ConsoleConsumer",
     groups: "kafka.admin.ConsumerGroupCommand",
@@ -54,6 +58,7 @@ static V3_9: Release = Release {
     has_zookeeper: false,
     has_log4j2: false,
     has_common_flags: false,
+    has_consumer_protocol: false,
     producer: "kafka.tools.ConsoleProducer",
     consumer: "org.apache.kafka.tools.consumer.ConsoleConsumer",
     groups: "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
@@ -72,6 +77,7 @@ static V4_3: Release = Release {
     has_zookeeper: false,
     has_log4j2: true,
     has_common_flags: true,
+    has_consumer_protocol: true,
     producer: "org.apache.kafka.tools.ConsoleProducer",
     consumer: "org.apache.kafka.tools.consumer.ConsoleConsumer",
     groups: "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
@@ -100,15 +106,7 @@ impl Release {
                  log4j.appender.C.layout=org.apache.log4j.PatternLayout\n\
                  log4j.appender.C.layout.ConversionPattern=%d %p %c{{1}}: %m%n\n"
             ),
-            true => format!(
-                "rootLogger.level = {level}\n\
-                 rootLogger.appenderRef.c.ref = C\n\
-                 appender.c.type = Console\n\
-                 appender.c.name = C\n\
-                 appender.c.target = SYSTEM_ERR\n\
-                 appender.c.layout.type = PatternLayout\n\
-                 appender.c.layout.pattern = %d %p %c{{1}}: %m%n\n"
-            ),
+            true => logging::log4j2(level),
         }
     }
 }

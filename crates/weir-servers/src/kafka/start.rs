@@ -13,7 +13,7 @@ use super::zookeeper::ZooKeeper;
 use crate::home::Home;
 use crate::process::RunError;
 use crate::server::{Activity, Server};
-use crate::start::{Fleet, Waiting, preparing, start, until_ready};
+use crate::start::{Fleet, Waiting, preparing, start};
 use crate::{Control, StartError, Watch, ports};
 
 impl Cluster {
@@ -95,6 +95,23 @@ impl Cluster {
             formatting.into_iter().try_for_each(|thread| thread.join().expect("formatting does not panic"))
         })
     }
+}
+
+impl Fleet for Cluster {
+    const KIND: &'static str = "kafka";
+    type Role = u32;
+
+    fn home(&self) -> &Home {
+        &self.home
+    }
+
+    fn server(&self, broker: u32) -> &Server {
+        &self.node(broker).server
+    }
+
+    fn start_one(&self, broker: u32) -> Result<(), StartError> {
+        self.node(broker).start(&self.distribution, &self.options)
+    }
 
     fn first_not_ready(&self) -> Result<Option<Waiting<'_>>, StartError> {
         if let Some(zookeeper) = &self.zookeeper {
@@ -114,27 +131,6 @@ impl Cluster {
             };
             Some((&node.server, reason))
         }))
-    }
-}
-
-impl Fleet for Cluster {
-    const KIND: &'static str = "kafka";
-    type Role = u32;
-
-    fn home(&self) -> &Home {
-        &self.home
-    }
-
-    fn server(&self, broker: u32) -> &Server {
-        &self.node(broker).server
-    }
-
-    fn start_one(&self, broker: u32) -> Result<(), StartError> {
-        self.node(broker).start(&self.distribution, &self.options)
-    }
-
-    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError> {
-        until_ready(Self::KIND, watch, || self.first_not_ready())
     }
 
     fn servers(&self) -> Vec<&Server> {

@@ -12,8 +12,8 @@ use super::distribution::Distribution;
 use crate::home::Home;
 use crate::http::{self, Answer};
 use crate::server::{Activity, Server};
-use crate::start::{Fleet, Waiting, preparing, start, until, until_ready};
-use crate::{Control, StartError, Tuning, Watch, ports, zookeeper};
+use crate::start::{Fleet, Waiting, preparing, start, until};
+use crate::{Control, StartError, Tuning, Watch, logging, ports, zookeeper};
 
 /// Heap of a node: indexing buffers of 64 MiB each, and what merges them.
 const NODE_HEAP_MIB: u32 = 512;
@@ -21,15 +21,6 @@ const NODE_HEAP_MIB: u32 = 512;
 const SESSION_MS: u32 = 8000;
 /// ZooKeeper answers its four letters at once.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
-/// To standard error, which goes to the log of the process.
-const LOGGING: &str = "rootLogger.level = warn
-rootLogger.appenderRef.c.ref = C
-appender.c.type = Console
-appender.c.name = C
-appender.c.target = SYSTEM_ERR
-appender.c.layout.type = PatternLayout
-appender.c.layout.pattern = %d %p %c{1}: %m%n
-";
 
 /// What [`Cluster::start`] starts. The default: two nodes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -150,7 +141,7 @@ impl Cluster {
     }
 
     fn write(&self) -> io::Result<()> {
-        fs::write(self.logging(), LOGGING)?;
+        fs::write(self.logging(), logging::log4j2("warn"))?;
         let configuration = zookeeper::configuration(&self.zookeeper.folder, self.zookeeper.port);
         fs::write(self.zookeeper.folder.join("zoo.cfg"), configuration)?;
         for node in &self.nodes {
@@ -266,6 +257,40 @@ impl Cluster {
     fn logging(&self) -> PathBuf {
         self.home.path().join("logging.properties")
     }
+}
+
+impl Fleet for Cluster {
+    const KIND: &'static str = "solr";
+    type Role = Role;
+
+    fn home(&self) -> &Home {
+        &self.home
+    }
+
+    fn server(&self, role: Role) -> &Server {
+        &self.node(role).server
+    }
+
+    fn start_one(&self, role: Role) -> Result<(), StartError> {
+        let node = self.node(role);
+        let java = |heap_mib_max| self.distribution.java(self.tuning, heap_mib_max, &self.logging(), &self.classes());
+        let mut command: Command = match role {
+            Role::ZooKeeper => {
+                let mut command = java(zookeeper::HEAP_MIB);
+                command.arg(zookeeper::CLASS).arg(node.folder.join("zoo.cfg"));
+                command
+            }
+            Role::Node(_) => {
+                let mut command = java(NODE_HEAP_MIB);
+                // Config sets may be uploaded without a password.
+                command.args(["-Dsolr.disableConfigSetsCreateAuthChecks=true", "-Djetty.testMode=true"]);
+                command.arg(format!("-Dsolr.log.dir={}", node.folder.display()));
+                command.args(["SolrNode", &node.port.to_string()]).arg(&node.folder);
+                command
+            }
+        };
+        node.server.start(command.current_dir(&node.folder))
+    }
 
     fn first_not_ready(&self) -> Result<Option<Waiting<'_>>, StartError> {
         if self.zookeeper.server.activity()? == Activity::Up
@@ -284,44 +309,6 @@ impl Cluster {
             }
         }
         Ok(None)
-    }
-}
-
-impl Fleet for Cluster {
-    const KIND: &'static str = "solr";
-    type Role = Role;
-
-    fn home(&self) -> &Home {
-        &self.home
-    }
-
-    fn server(&self, role: Role) -> &Server {
-        &self.node(role).server
-    }
-
-    fn start_one(&self, role: Role) -> Result<(), StartError> {
-        let node = self.node(role);
-        let java = |heap_mib_max| self.distribution.java(self.tuning, heap_mib_max, &self.logging(), &self.classes());
-        let mut command: Command = match node.role {
-            Role::ZooKeeper => {
-                let mut command = java(zookeeper::HEAP_MIB);
-                command.arg(zookeeper::CLASS).arg(node.folder.join("zoo.cfg"));
-                command
-            }
-            Role::Node(_) => {
-                let mut command = java(NODE_HEAP_MIB);
-                // Config sets may be uploaded without a password.
-                command.args(["-Dsolr.disableConfigSetsCreateAuthChecks=true", "-Djetty.testMode=true"]);
-                command.arg(format!("-Dsolr.log.dir={}", node.folder.display()));
-                command.args(["SolrNode", &node.port.to_string()]).arg(&node.folder);
-                command
-            }
-        };
-        node.server.start(command.current_dir(&node.folder))
-    }
-
-    fn until_ready(&self, watch: &Watch<'_>) -> Result<(), StartError> {
-        until_ready(Self::KIND, watch, || self.first_not_ready())
     }
 
     fn servers(&self) -> Vec<&Server> {

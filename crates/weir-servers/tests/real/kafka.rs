@@ -22,7 +22,7 @@ pub(crate) fn one_broker_takes_and_gives(version: Version) -> Result<(), Failed>
         let files: Vec<_> = segments.iter().map(AsRef::as_ref).collect();
         let dump = cluster.distribution().dump_log(&files, &["--print-data-log"])?.text();
         assert!(dump.to_ascii_lowercase().contains("compresscodec: lz4") && dump.contains("payload: three"), "{dump}");
-        let fails_soon = if version == Version::V4_3 { "--command-property" } else { "--producer-property" };
+        let fails_soon = if version.has_common_flags() { "--command-property" } else { "--producer-property" };
         let misspelt = tools.produce("evnts", b"lost\n", &[fails_soon, "max.block.ms=1000"]);
         assert!(misspelt.is_err(), "the topic does not exist");
         Ok(())

@@ -26,7 +26,7 @@ pub(crate) fn topic(replication: u32) -> Topic {
 }
 
 /// An agent that takes syslog on `port`. A broker that says nothing is given up soon, so that faults are noticed.
-fn edge(folder: &Path, port: u16, brokers: &str, sink: &str) -> Result<Running, Failed> {
+pub(crate) fn edge(folder: &Path, port: u16, brokers: &str, sink: &str) -> Result<Running, Failed> {
     let brokers: Vec<_> = brokers.split(',').collect();
     let sections = format!(
         "[sources.in]\ntype = 'syslog'\nlisten = ['tcp://127.0.0.1:{port}']\nlanes = 1\nchannels = ['spool']\n\
@@ -38,10 +38,10 @@ fn edge(folder: &Path, port: u16, brokers: &str, sink: &str) -> Result<Running, 
 }
 
 /// An agent that takes the topic into files under `folder`. It hears of faults as soon as [`edge`] does.
-fn hub(folder: &Path, brokers: &str) -> Result<Running, Failed> {
+pub(crate) fn hub(folder: &Path, brokers: &str, channel: &str) -> Result<Running, Failed> {
     let brokers: Vec<_> = brokers.split(',').collect();
     let sections = format!(
-        "[channels.topic]\ntype = 'kafka'\nbrokers = {brokers:?}\ntopic = 't'\nrequest_timeout = '5 s'\n\
+        "[channels.topic]\ntype = 'kafka'\nbrokers = {brokers:?}\ntopic = 't'\nrequest_timeout = '5 s'\n{channel}\n\
          [sinks.out]\ntype = 'files'\nchannel = 'topic'\npath = '{}'\nroll_time = '1 s'\n",
         folder.join("files").display()
     );
@@ -68,7 +68,7 @@ pub(crate) fn brokers_die_and_nothing_is_lost_or_doubled() -> Result<(), Failed>
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let agent = edge(folder.path(), port, &server.bootstrap(), "")?;
-        let hub = hub(folder.path(), &server.bootstrap())?;
+        let hub = hub(folder.path(), &server.bootstrap(), "")?;
         let progress = Progress::new();
         let report = std::thread::scope(|scope| {
             let sending = scope.spawn(|| send(&load(port, 1), &progress));

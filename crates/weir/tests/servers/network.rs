@@ -21,7 +21,7 @@ use weir_servers::Unavailable;
 use weir_servers::kafka::{Cluster, ClusterOptions, Distribution};
 use weir_servers::process::{self, RunError};
 
-use crate::edge::{PARTITIONS, delivered, load, topic};
+use crate::edge::{PARTITIONS, delivered, edge, hub, load, topic};
 use crate::support::{Running, eventually, free_port, once_each, show};
 
 /// Set inside the namespace to the one outside, so that faults are never made in that one.
@@ -206,23 +206,11 @@ struct Tiers {
 
 impl Tiers {
     fn start(folder: &Path, port: u16, first: &str, bootstrap: &str) -> Result<Self, Failed> {
-        let brokers: Vec<_> = std::iter::once(first).chain(bootstrap.split(',')).collect();
-        let common = format!("brokers = {brokers:?}\ntopic = 't'\nrequest_timeout = '5 s'\n");
-        let edge = format!(
-            "[sources.in]\ntype = 'syslog'\nlisten = ['tcp://127.0.0.1:{port}']\nlanes = 1\nchannels = ['spool']\n\
-             [channels.spool]\ntype = 'file'\npath = '{}'\ncapacity_bytes = '4 GiB'\ncompression = 'lz4'\n\
-             [sinks.hub]\ntype = 'kafka'\nchannel = 'spool'\n{common}",
-            folder.join("spool").display()
-        );
-        let hub = format!(
-            "[channels.topic]\ntype = 'kafka'\nconsumer_group = '{GROUP}'\nsession_timeout = '{} s'\n{common}\
-             [sinks.files]\ntype = 'files'\nchannel = 'topic'\npath = '{}'\ntime = 'arrival'\nroll_time = '1 s'\n",
-            SESSION.as_secs(),
-            folder.join("files").display()
-        );
+        let brokers = format!("{first},{bootstrap}");
+        let channel = format!("consumer_group = '{GROUP}'\nsession_timeout = '{} s'", SESSION.as_secs());
         // The hub first: it waits for its brokers before it answers.
-        let hub = Running::start(folder, "hub", &hub)?;
-        let edge = Running::start(folder, "edge", &edge)?;
+        let hub = hub(folder, &brokers, &channel)?;
+        let edge = edge(folder, port, &brokers, "")?;
         Ok(Self { edge, hub, bootstrap: bootstrap.to_owned() })
     }
 
